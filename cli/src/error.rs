@@ -1,0 +1,40 @@
+//! Everything that ends a command, as one sentence each.
+
+use crate::layout_check::LayoutError;
+use eos_jumper::RunError;
+use eos_jumper::cluster::ClusterError;
+use eos_jumper::cluster::hosts::HostsError;
+use eos_jumper::cluster::serve::ServeError;
+use eos_jumper::cluster::worker_entry::WorkerError;
+use eos_verbs::session::SessionError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("no program is given; usage: eos-rdma run PROGRAM [OPTIONS] -- ARGS")]
+    NoProgram,
+    #[error("cannot set descriptors aside: {0}; raise the limit of open files with: ulimit -n 1024")]
+    Descriptors(io::Error),
+    #[error("the size of free memory is not known ({0}); give --memory SIZE")]
+    FreeMemory(io::Error),
+    #[error("{listen}: {what}; write --listen as ADDRESS:PORT, as in 10.0.0.2:7471")]
+    Listen { listen: String, what: String },
+    #[error("cannot write {}: {source}; choose another file for --stats-json", path.display())]
+    StatsFile { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    #[error(transparent)]
+    Key(#[from] SessionError),
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}

@@ -1,0 +1,60 @@
+//! The command line of eos-rdma: reads options, calls the library, turns errors into one sentence.
+
+mod args;
+mod error;
+mod key;
+mod layout_check;
+mod run;
+mod serve;
+mod stats;
+mod worker;
+
+use args::{Cli, Command};
+use clap::Parser;
+use eos_jumper::EXIT_OWN_ERROR;
+use eos_jumper::say::say;
+use error::CliError;
+use std::io::Write;
+
+/// The whole program: returns the exit status. A program that was run ends the process itself.
+pub fn main() -> i32 {
+    let status = match Cli::try_parse() {
+        Ok(cli) => execute(cli),
+        Err(error) => usage(&error),
+    };
+    // nobody else does: Rust's own exit code is not part of this executable
+    let _ = std::io::stdout().flush();
+    status
+}
+
+fn usage(error: &clap::Error) -> i32 {
+    let _ = error.print();
+    if error.use_stderr() { EXIT_OWN_ERROR } else { 0 }
+}
+
+fn execute(cli: Cli) -> i32 {
+    let original = layout_check::restore();
+    let outcome = match cli.command {
+        Command::Run(args) => layout_check::ensure(original).and_then(|()| run::run(args)),
+        Command::Serve(args) => serve::serve(args),
+        Command::Key { command } => key::key(command),
+        Command::Worker(args) => layout_check::ensure(original).and_then(|()| worker::worker(args)),
+        Command::Layout => layout_check::ensure(original).map(|()| layout_check::print()),
+    };
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            say(format_args!("{error}"));
+            error.exit_status()
+        }
+    }
+}
+
+impl CliError {
+    fn exit_status(&self) -> i32 {
+        match self {
+            CliError::Run(error) => error.exit_status(),
+            _ => EXIT_OWN_ERROR,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The daemon's worker processes: started, logged, buried.
+
+use crate::cluster::admit::{Shared, StartRequest, lock};
+use crate::cluster::host::hex;
+use crate::cluster::messages::{RunId, WorkerSetup};
+use crate::cluster::spawn::spawn_worker;
+use crate::cluster::worker_entry::EXIT_HOME_GONE;
+use crate::say::say;
+use crate::size::Size;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long a worker may leave a passed channel lying.
+const DOOR_LIMIT: Duration = Duration::from_secs(5);
+
+/// All workers of a daemon. Belongs to its main thread.
+pub(super) struct Workers {
+    running: Vec<Running>,
+    exe: Option<PathBuf>,
+}
+
+/// A worker process.
+struct Running {
+    run_id: RunId,
+    slot: u8,
+    process: Child,
+    since: Instant,
+}
+
+impl Workers {
+    pub fn new(exe: Option<PathBuf>) -> Workers {
+        Workers { running: Vec::new(), exe }
+    }
+
+    /// Starts the worker of a new run, and tells the thread that waits for it.
+    pub fn start_run(&mut self, shared: &Shared, start: StartRequest) {
+        let outcome = self.start_worker(shared, &start);
+        let run = short(&start.run_id);
+        match &outcome {
+            Ok((pid, memory)) => {
+                say(format_args!("run {run} from {} begins: worker {pid}, up to {}", start.from, Size(*memory)))
+            }
+            Err(reason) => say(format_args!("run {run} from {} refused: {reason}", start.from)),
+        }
+        let _ = start.answer.send(outcome.map(|(_, memory)| memory));
+    }
+
+    /// Process id and bytes at most; or the reason for the caller.
+    fn start_worker(&mut self, shared: &Shared, start: &StartRequest) -> Result<(u32, u64), String> {
+        let twice = "it has a worker for this run already; name each host once in the hosts file";
+        if self.running.iter().any(|w| w.run_id == start.run_id) {
+            return Err(twice.to_owned());
+        }
+        let mut pool = lock(&shared.pool);
+        if pool.free() == 0 {
+            return Err(format!(
+                "it has no memory left, other runs hold all {}; wait until one ends, or give its daemon a larger --memory",
+                Size(pool.total())
+            ));
+        }
+        let crowded = "it has as many workers as it can; wait until a run ends";
+        let terms = pool.enter(start.request.memory_limit).ok_or(crowded)?;
+        let setup = WorkerSetup {
+            run_id: start.run_id,
+            node: start.request.node,
+            key: *shared.key.as_bytes(),
+            terms,
+            payload: start.request.payload.clone(),
+        };
+        let exe = self.exe.as_deref();
+        let worker = spawn_worker(exe, &setup, start.control.as_fd(), pool.file());
+        let worker = worker.and_then(|w| w.door.set_write_timeout(Some(DOOR_LIMIT)).map(|()| w));
+        let worker = worker.map_err(|error| {
+            pool.leave(terms.slot);
+            format!("it cannot start a worker ({error}); see the limits of that host")
+        })?;
+        let pid = worker.process.id();
+        let door = Arc::new(Mutex::new(worker.door));
+        lock(&shared.runs).insert(start.run_id, door);
+        self.running.push(Running {
+            run_id: start.run_id,
+            slot: terms.slot,
+            process: worker.process,
+            since: Instant::now(),
+        });
+        Ok((pid, terms.limit_bytes))
+    }
+
+    /// Waits for workers that have ended, and takes back what they held.
+    pub fn bury_dead(&mut self, shared: &Shared) {
+        self.running.retain_mut(|worker| {
+            let Ok(Some(status)) = worker.process.try_wait() else {
+                return true;
+            };
+            lock(&shared.runs).remove(&worker.run_id);
+            let held = lock(&shared.pool).leave(worker.slot);
+            say(format_args!(
+                "run {} ended after {:.1} s: held {}, {}",
+                short(&worker.run_id),
+                worker.since.elapsed().as_secs_f64(),
+                Size(held),
+                describe(status)
+            ));
+            false
+        });
+    }
+
+    /// Kills all workers, by pid.
+    pub fn end_all(&mut self) {
+        for worker in &mut self.running {
+            let _ = worker.process.kill();
+            let _ = worker.process.wait();
+        }
+        say(format_args!("ended, and {} workers with it", self.running.len()));
+    }
+}
+
+fn short(run_id: &RunId) -> String {
+    hex(&run_id[..4])
+}
+
+fn describe(status: ExitStatus) -> String {
+    match status.code() {
+        Some(EXIT_HOME_GONE) => "home was gone".to_owned(),
+        _ => status.to_string(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Statistics: what this node counted, and what home gathers at the end.
+
+use std::time::Duration;
+
+use eos_verbs::NodeId;
+
+use super::Executor;
+use crate::jump::messages;
+use crate::stats::{NodeCounters, NodeReport, RunStats};
+use eos_pager::page::PAGE_SIZE;
+
+impl Executor {
+    /// This node's counters as they stand.
+    pub(crate) fn counters(&self) -> NodeCounters {
+        let pager = &self.pager.counters;
+        let wires = self.pager.links.iter().flatten().map(|link| link.counters());
+        let (sent, received) =
+            wires.fold((0, 0), |(sent, received), wire| (sent + wire.bytes_sent, received + wire.bytes_received));
+        NodeCounters {
+            cpu_ns: cpu_ns(),
+            pulls: pager.pulls,
+            pushes: pager.pushes,
+            faults: pager.faults,
+            resident_bytes_max: pager.resident_max() * PAGE_SIZE,
+            jumps: self.tally.jumps,
+            clean_drops: pager.clean_drops,
+            zero_fills: pager.zero_fills,
+            forwarded_syscalls: self.tally.forwarded,
+            bytes_sent: sent,
+            bytes_received: received,
+            pull: self.pager.pull_latency.clone(),
+            jump: self.tally.jump_latency.clone(),
+        }
+    }
+
+    /// At home, with all peers parked: everybody's counters. None if nobody wants them.
+    pub(super) fn gather(&mut self, exit_status: i32) -> Option<RunStats> {
+        let home = self.home.as_ref().filter(|home| home.report.is_some())?;
+        let wall = home.started.elapsed();
+        let mut reports = Vec::new();
+        for node in 0..self.pager.nodes.len() {
+            let transport = self.pager.links.get(node).and_then(Option::as_ref);
+            let transport = transport.map(|link| link.transport().to_string());
+            let name = self.pager.nodes[node].name.clone();
+            let counters = if node == NodeId::HOME.0 as usize {
+                Some(self.counters())
+            } else {
+                self.ask_counters(NodeId(node as u8))
+            };
+            reports.push(NodeReport { name, transport, counters: counters.unwrap_or_default() });
+        }
+        Some(RunStats::gather(exit_status, wall, &reports))
+    }
+
+    fn ask_counters(&mut self, node: NodeId) -> Option<NodeCounters> {
+        self.send(node, &[&[messages::STATS]]).ok()?;
+        let reply = self.pager.wait_reply(node, messages::STATS_REPLY).ok()?;
+        postcard::from_bytes(reply.get(1..)?).ok()
+    }
+}
+
+/// Processor time of this thread, which hosts the program here.
+fn cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let nanoseconds = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32).as_nanos();
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+}

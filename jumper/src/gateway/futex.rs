@@ -1,0 +1,97 @@
+//! futex(2) and its successors.
+//!
+//! The key of a private futex is an address: waking touches no memory. The key of a shared one is the page itself, which
+//! the kernel has to find, and for anonymous memory it insists on a writable one (get_futex_key).
+
+use super::call::Dir;
+use super::guest::Fault;
+use super::walk::Walk;
+
+const PRIVATE: u32 = libc::FUTEX_PRIVATE_FLAG as u32;
+const CLOCK_REALTIME: u32 = libc::FUTEX_CLOCK_REALTIME as u32;
+/// `FUTEX2_PRIVATE`, of the calls since Linux 6.7.
+const PRIVATE2: u64 = 128;
+
+/// The command of a futex(2) operation word without its flags.
+pub(super) fn command(op: u64) -> i32 {
+    (op as u32 & !(PRIVATE | CLOCK_REALTIME)) as i32
+}
+
+/// True when the operation only names addresses, which lets a deputy do it: threads wait at home.
+pub(super) fn touches_no_memory(op: u64) -> bool {
+    op as u32 & PRIVATE != 0 && matches!(command(op), libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET)
+}
+
+pub(super) fn futex(walk: &mut Walk<'_>) -> Result<(), Fault> {
+    let op = walk.arg(1);
+    if touches_no_memory(op) {
+        return Ok(());
+    }
+    let reads = if op as u32 & PRIVATE != 0 { Dir::In } else { Dir::InOut };
+    let (first, second, timed) = match command(op) {
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => (reads, None, true),
+        libc::FUTEX_REQUEUE | libc::FUTEX_CMP_REQUEUE => (reads, Some(reads), false),
+        libc::FUTEX_WAKE_OP => (reads, Some(Dir::InOut), false),
+        libc::FUTEX_CMP_REQUEUE_PI => (reads, Some(Dir::InOut), false),
+        libc::FUTEX_WAIT_REQUEUE_PI => (reads, Some(Dir::InOut), true),
+        libc::FUTEX_LOCK_PI | LOCK_PI2 => (Dir::InOut, None, true),
+        libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET => (reads, None, false),
+        _ => (Dir::InOut, None, false),
+    };
+    walk.direct(0, 4, first);
+    if timed {
+        walk.direct(3, 16, Dir::In);
+    }
+    if let Some(dir) = second {
+        walk.direct(4, 4, dir);
+    }
+    Ok(())
+}
+
+const LOCK_PI2: i32 = 13;
+
+pub(super) fn futex_wake(walk: &mut Walk<'_>) -> Result<(), Fault> {
+    let flags = walk.arg(3);
+    if flags & PRIVATE2 == 0 {
+        walk.direct(0, word_len(flags), word_dir(flags));
+    }
+    Ok(())
+}
+
+pub(super) fn futex_wait(walk: &mut Walk<'_>) -> Result<(), Fault> {
+    let flags = walk.arg(3);
+    walk.direct(0, word_len(flags), word_dir(flags));
+    Ok(())
+}
+
+/// An array of `struct futex_waitv { u64 val; u64 uaddr; u32 flags; u32 reserved; }`.
+pub(super) fn futex_waitv(walk: &mut Walk<'_>) -> Result<(), Fault> {
+    waiters(walk, u64::from(walk.arg32(1)).min(128)) // FUTEX_WAITV_MAX
+}
+
+pub(super) fn futex_requeue(walk: &mut Walk<'_>) -> Result<(), Fault> {
+    waiters(walk, 2)
+}
+
+fn waiters(walk: &mut Walk<'_>, count: u64) -> Result<(), Fault> {
+    let array = walk.arg(0);
+    if array == 0 {
+        return Ok(());
+    }
+    (0..count).try_for_each(|i| {
+        let at = array.checked_add(24 * i).ok_or(Fault { addr: array })?;
+        let [_value, word, flags] = walk.read_u64s(at)?;
+        walk.nested(word, word_len(flags), word_dir(flags));
+        Ok(())
+    })
+}
+
+/// `FUTEX2_SIZE_*` in the low two bits; `FUTEX2_NUMA` puts a node number after the word.
+fn word_len(flags: u64) -> u64 {
+    (1 << (flags & 3)) << (flags >> 2 & 1)
+}
+
+fn word_dir(flags: u64) -> Dir {
+    let node_may_be_written = flags & 4 != 0;
+    if flags & PRIVATE2 != 0 && !node_may_be_written { Dir::In } else { Dir::InOut }
+}

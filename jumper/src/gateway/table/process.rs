@@ -1,0 +1,118 @@
+//! Processes, threads, identities, scheduling, signals.
+
+use super::super::by_command::{arch_prctl, capabilities, prctl, sched_setattr};
+use super::super::call::{Call, Pointer::*, Shape::*, call};
+use super::super::futex::{futex, futex_requeue, futex_wait, futex_waitv, futex_wake};
+use super::super::nested::{clone3, strings_of_execve, strings_of_execveat};
+use super::sizes::*;
+
+#[rustfmt::skip]
+pub(super) const CALLS: &[Call] = &[
+    // Birth and death.
+    call(56, "clone", &[InOut(2, Fixed(4)), InOut(3, Fixed(4))]).process(),
+    call(435, "clone3", &[In(0, Bytes(1)), By(clone3)]).process(),
+    call(57, "fork", &[]).process(),
+    call(58, "vfork", &[]).process(),
+    call(59, "execve", &[Path(0), By(strings_of_execve)]).process().self_exe(),
+    call(322, "execveat", &[Path(1), By(strings_of_execveat)]).process().self_exe(),
+    call(60, "exit", &[]).process(),
+    call(231, "exit_group", &[]).process(),
+    call(61, "wait4", &[InOut(1, Fixed(4)), InOut(3, Fixed(RUSAGE))]).process(),
+    call(247, "waitid", &[InOut(2, Fixed(SIGINFO)), InOut(4, Fixed(RUSAGE))]).process(),
+    call(272, "unshare", &[]),
+    call(308, "setns", &[]),
+    call(434, "pidfd_open", &[]).ships(),
+    call(438, "pidfd_getfd", &[]).ships(),
+    call(101, "ptrace", &[]).refused(libc::EPERM),
+    call(312, "kcmp", &[]).ships(),
+
+    // State of a thread.
+    call(218, "set_tid_address", &[]).thread(),
+    call(273, "set_robust_list", &[]).thread(),
+    call(274, "get_robust_list", &[Out(1, Fixed(8)), Out(2, Fixed(8))]).thread(),
+    call(334, "rseq", &[]).refused(libc::ENOSYS),
+    call(158, "arch_prctl", &[By(arch_prctl)]).thread(),
+    call(205, "set_thread_area", &[]).refused(libc::ENOSYS),
+    call(211, "get_thread_area", &[]).refused(libc::ENOSYS),
+    call(157, "prctl", &[By(prctl)]).ships(),
+    call(317, "seccomp", &[]).refused(libc::ENOSYS),
+    call(324, "membarrier", &[]),
+    call(335, "uretprobe", &[]).refused(libc::ENOSYS),
+    call(336, "uprobe", &[]).refused(libc::ENOSYS),
+
+    // Waiting for words of memory.
+    call(202, "futex", &[By(futex)]).ships(),
+    call(449, "futex_waitv", &[In(0, Items(1, 24)), By(futex_waitv), In(3, Fixed(TIME))]),
+    call(454, "futex_wake", &[By(futex_wake)]).ships(),
+    call(455, "futex_wait", &[By(futex_wait), In(4, Fixed(TIME))]),
+    call(456, "futex_requeue", &[In(0, Fixed(48)), By(futex_requeue)]),
+
+    // Who we are.
+    call(39, "getpid", &[]).ships(),
+    call(110, "getppid", &[]).ships(),
+    call(186, "gettid", &[]).ships(),
+    call(111, "getpgrp", &[]).ships(),
+    call(121, "getpgid", &[]).ships(),
+    call(109, "setpgid", &[]).ships(),
+    call(112, "setsid", &[]).ships(),
+    call(124, "getsid", &[]).ships(),
+    call(102, "getuid", &[]).ships(),
+    call(104, "getgid", &[]).ships(),
+    call(107, "geteuid", &[]).ships(),
+    call(108, "getegid", &[]).ships(),
+    call(118, "getresuid", &[Out(0, Fixed(4)), Out(1, Fixed(4)), Out(2, Fixed(4))]).ships(),
+    call(120, "getresgid", &[Out(0, Fixed(4)), Out(1, Fixed(4)), Out(2, Fixed(4))]).ships(),
+    call(115, "getgroups", &[Out(1, GotItems(0, 4))]).ships(),
+    call(116, "setgroups", &[In(1, Items(0, 4))]).ships(),
+    call(105, "setuid", &[]).ships(),
+    call(106, "setgid", &[]).ships(),
+    call(113, "setreuid", &[]).ships(),
+    call(114, "setregid", &[]).ships(),
+    call(117, "setresuid", &[]).ships(),
+    call(119, "setresgid", &[]).ships(),
+    call(122, "setfsuid", &[]).ships(),
+    call(123, "setfsgid", &[]).ships(),
+    call(125, "capget", &[InOut(0, Fixed(8)), By(capabilities)]).ships(),
+    call(126, "capset", &[InOut(0, Fixed(8)), By(capabilities)]),
+    call(135, "personality", &[]),
+
+    // What we use and how we are scheduled.
+    call(97, "getrlimit", &[Out(1, Fixed(16))]).ships(),
+    call(160, "setrlimit", &[In(1, Fixed(16))]).ships(),
+    call(302, "prlimit64", &[In(2, Fixed(16)), Out(3, Fixed(16))]).ships(),
+    call(98, "getrusage", &[Out(1, Fixed(RUSAGE))]).ships(),
+    call(24, "sched_yield", &[]).ships(),
+    call(140, "getpriority", &[]).ships(),
+    call(141, "setpriority", &[]).ships(),
+    call(142, "sched_setparam", &[In(1, Fixed(4))]).ships(),
+    call(143, "sched_getparam", &[Out(1, Fixed(4))]).ships(),
+    call(144, "sched_setscheduler", &[In(2, Fixed(4))]).ships(),
+    call(145, "sched_getscheduler", &[]).ships(),
+    call(146, "sched_get_priority_max", &[]).ships(),
+    call(147, "sched_get_priority_min", &[]).ships(),
+    call(148, "sched_rr_get_interval", &[Out(1, Fixed(TIME))]).ships(),
+    call(203, "sched_setaffinity", &[In(2, Int(1))]).ships(),
+    call(204, "sched_getaffinity", &[Out(2, Got(1))]).ships(),
+    call(314, "sched_setattr", &[By(sched_setattr)]).ships(),
+    call(315, "sched_getattr", &[InOut(1, Int(2))]).ships(),
+    call(309, "getcpu", &[Out(0, Fixed(4)), Out(1, Fixed(4))]).ships(),
+    call(251, "ioprio_set", &[]).ships(),
+    call(252, "ioprio_get", &[]).ships(),
+
+    // Signals.
+    call(13, "rt_sigaction", &[In(1, Fixed(SIGACTION)), Out(2, Fixed(SIGACTION))]).signal(),
+    call(14, "rt_sigprocmask", &[In(1, Bytes(3)), Out(2, Bytes(3))]).signal(),
+    call(15, "rt_sigreturn", &[]).signal(),
+    call(127, "rt_sigpending", &[Out(0, Bytes(1))]).signal(),
+    call(128, "rt_sigtimedwait", &[In(0, Bytes(3)), Out(1, Fixed(SIGINFO)), In(2, Fixed(TIME))]).signal(),
+    call(129, "rt_sigqueueinfo", &[In(2, Fixed(SIGINFO))]).signal(),
+    call(297, "rt_tgsigqueueinfo", &[In(3, Fixed(SIGINFO))]).signal(),
+    call(130, "rt_sigsuspend", &[In(0, Bytes(1))]).signal(),
+    call(131, "sigaltstack", &[In(0, Fixed(24)), Out(1, Fixed(24))]).signal(),
+    call(219, "restart_syscall", &[]).signal(),
+    call(34, "pause", &[]).signal(),
+    call(62, "kill", &[]),
+    call(200, "tkill", &[]),
+    call(234, "tgkill", &[]),
+    call(424, "pidfd_send_signal", &[In(2, Fixed(SIGINFO))]),
+];

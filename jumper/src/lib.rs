@@ -1,0 +1,34 @@
+//! The program and its home: loading, traps, gateway, signals, jump, deputy, worker, and the cluster.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`load`] | what to map for a program file, and its initial stack |
+//! | [`traps`] | from the program into the runtime and back |
+//! | [`executor`] | what becomes of a trap: system calls, faults, the end |
+//! | [`gateway`] | the table of all system calls and the memory they touch |
+//! | [`forward`] | shipping a system call to home |
+//! | [`memory`] | mmap and its kin |
+//! | [`signals`] | the program's handlers, masks and frames |
+//! | [`jump`] | moving execution |
+//! | [`cluster`] | peers: hosts file, daemon, links |
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod cluster;
+pub mod config;
+pub mod executor;
+pub mod forward;
+pub mod gateway;
+pub mod jump;
+pub mod load;
+pub mod low_fds;
+pub mod memory;
+pub mod own_fds;
+pub mod run;
+pub mod say;
+pub mod signals;
+pub mod size;
+pub mod stats;
+pub mod traps;
+pub mod worker;
+
+pub use run::{EXIT_OWN_ERROR, RunError, run};

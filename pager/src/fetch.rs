@@ -1,0 +1,191 @@
+//! Pages that stayed resident on a node when execution left it: asked for by message, served by the parked thread there.
+//!
+//! They are in no pinned slot, so a one-sided READ cannot reach them. The thread that serves is idle otherwise (its node
+//! does not execute), and it lets go of what it served: a page has one active copy. File data that only home has mapped
+//! is served the same way, but kept.
+//!
+//! Also here: a slab of a peer's memory is leased by message, once for every few thousand pages.
+//!
+//! Messages (little endian): `FETCH` tag u8, keep u8, count u16, 4 bytes of zero, first page u64;
+//! `FETCH_REPLY` tag u8, 7 bytes of zero, then the pages, none if they cannot be read.
+//! `LEASE` tag u8; `LEASE_REPLY` tag u8, pages granted u64.
+
+use std::time::Instant;
+
+use eos_verbs::NodeId;
+
+use crate::entry::State;
+use crate::error::PagerError;
+use crate::fault::Fault;
+use crate::kernel;
+use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::pager::{Pager, RUN_PAGES_MAX};
+use crate::protocol;
+use crate::uffd::Protection;
+
+/// First byte of a message that asks for pages.
+pub const FETCH: u8 = 1;
+const FETCH_REPLY: u8 = 2;
+/// First byte of a message that asks for another slab.
+pub const LEASE: u8 = 3;
+const LEASE_REPLY: u8 = 4;
+
+/// Bytes before the pages of a reply.
+const HEADER_BYTES: usize = 8;
+
+impl Pager {
+    /// Brings a page that is resident on `owner`, and its neighbours there.
+    pub(crate) fn fetch_resident(&mut self, page: PageNumber, owner: NodeId, write: bool) -> Result<Fault, PagerError> {
+        let start = Instant::now();
+        let wanted = self.fetch_window.open(page.0);
+        let count = self.run_resident_on(page, owner, wanted);
+        let count = self.make_room_for_run(count)?;
+        self.fetch_window.brought(page.0, count);
+        let range = PageRange::new(page, PageNumber(page.0 + count));
+        for page in range {
+            let claimed = protocol::begin_pull(self.table.cell(page), self.me);
+            debug_assert!(claimed.is_ok(), "a run holds resident pages of the owner only");
+        }
+        self.request_pages(owner, range, false)?;
+        let bytes = self.reply_pages(owner, range)?;
+        self.uffd.copy(range, bytes, Protection::Writable).map_err(|source| self.kernel("installing pages", source))?;
+        for page in range {
+            let (before, _) = protocol::finish_pull(self.table.cell(page), self.me, false);
+            if let Some(slot) = before.slot() {
+                self.free_slot(slot);
+            }
+            self.nodes[owner.0 as usize].resident -= 1;
+            self.arrived(page);
+        }
+        self.count_pull(count, start);
+        let _ = write;
+        Ok(Fault::Resolved)
+    }
+
+    /// How many pages from `page` on are resident on `owner`, up to `wanted`.
+    fn run_resident_on(&self, page: PageNumber, owner: NodeId, wanted: u64) -> u64 {
+        let there = |ahead: &u64| {
+            let entry = self.table.load(PageNumber(page.0 + ahead));
+            let slot_here = entry.slot().is_some_and(|slot| slot.node == self.me);
+            entry.is_resident_on(owner) && !slot_here
+        };
+        1 + (1..wanted).take_while(there).count() as u64
+    }
+
+    /// Copies a page of file data from home. It stays valid there; here it may be dropped at any time.
+    pub(crate) fn fetch_replica(&mut self, page: PageNumber) -> Result<Fault, PagerError> {
+        self.make_room(1)?;
+        let range = PageRange::single(page);
+        self.request_pages(NodeId::HOME, range, true)?;
+        let bytes = self.wait_reply(NodeId::HOME, FETCH_REPLY)?;
+        if bytes.len() != HEADER_BYTES + PAGE_SIZE as usize {
+            return Ok(Fault::NotOurs);
+        }
+        let source = self.message[HEADER_BYTES..].as_ptr();
+        self.uffd
+            .copy(range, source, Protection::Writable)
+            .map_err(|source| self.kernel("installing a page of a file", source))?;
+        let _ = self.table.update(page, |entry| Some(entry.with_state(State::Replica)));
+        self.here().resident += 1;
+        self.enqueue(page);
+        self.counters.replicas += 1;
+        Ok(Fault::Resolved)
+    }
+
+    fn request_pages(&mut self, from: NodeId, range: PageRange, keep: bool) -> Result<(), PagerError> {
+        let mut request = [0_u8; 16];
+        request[0] = FETCH;
+        request[1] = u8::from(keep);
+        request[2..4].copy_from_slice(&(range.count() as u16).to_le_bytes());
+        request[8..].copy_from_slice(&range.start.0.to_le_bytes());
+        Ok(self.link(from).send(&[&request])?)
+    }
+
+    /// The pages of the reply, in the message buffer.
+    fn reply_pages(&mut self, from: NodeId, range: PageRange) -> Result<*const u8, PagerError> {
+        let wanted = HEADER_BYTES + range.bytes() as usize;
+        if self.wait_reply(from, FETCH_REPLY)?.len() != wanted {
+            return Err(self.nonsense(from, "reply to a request for pages"));
+        }
+        Ok(self.message[HEADER_BYTES..].as_ptr())
+    }
+
+    /// Waits for the one message that `from` may send now.
+    pub fn wait_reply(&mut self, from: NodeId, tag: u8) -> Result<&[u8], PagerError> {
+        let index = from.0 as usize;
+        self.mailbox.wait(&mut self.links[index..=index], &mut self.message, None)?;
+        if self.message.first() != Some(&tag) {
+            return Err(self.nonsense(from, "reply"));
+        }
+        Ok(&self.message)
+    }
+
+    pub(crate) fn nonsense(&self, from: NodeId, what: &'static str) -> PagerError {
+        PagerError::Message { peer: self.nodes[from.0 as usize].name.clone(), what }
+    }
+
+    /// Asks `node` for another slab. Returns whether it gave one.
+    pub(crate) fn lease(&mut self, node: NodeId) -> Result<bool, PagerError> {
+        let granted = if node == self.me {
+            (self.take_slab)()
+        } else {
+            self.link(node).send(&[&[LEASE]])?;
+            let reply = <[u8; 9]>::try_from(self.wait_reply(node, LEASE_REPLY)?);
+            let [_, granted @ ..] = reply.map_err(|_| self.nonsense(node, "grant of memory"))?;
+            u64::from_le_bytes(granted)
+        };
+        // Slots are numbered with 32 bits.
+        let sum = self.nodes[node.0 as usize].limit.checked_add(granted);
+        if sum.is_none_or(|sum| sum > u64::from(u32::MAX)) {
+            return Err(self.nonsense(node, "grant of memory"));
+        }
+        let book = &mut self.nodes[node.0 as usize];
+        book.exhausted = granted == 0;
+        book.limit += granted;
+        self.slots[node.0 as usize].grow(granted as u32);
+        Ok(granted > 0)
+    }
+
+    /// Serves a pager's request on a parked node. Returns false if the message is none.
+    ///
+    /// # Errors
+    /// The wire failed, or the request names pages that are not here.
+    pub fn serve(&mut self, from: NodeId, message: &[u8]) -> Result<bool, PagerError> {
+        match message.first() {
+            Some(&FETCH) => self.serve_fetch(from, message)?,
+            Some(&LEASE) if message.len() > 1 => return Err(self.nonsense(from, "request for memory")),
+            Some(&LEASE) => {
+                let granted = (self.take_slab)();
+                self.link(from).send(&[&[LEASE_REPLY], &granted.to_le_bytes()])?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn serve_fetch(&mut self, from: NodeId, message: &[u8]) -> Result<(), PagerError> {
+        let Ok(message) = <&[u8; 16]>::try_from(message) else {
+            return Err(self.nonsense(from, "request for pages"));
+        };
+        let keep = message[1] != 0;
+        let count = u64::from(u16::from_le_bytes([message[2], message[3]]));
+        let first = u64::from_le_bytes(message[8..].try_into().expect("eight bytes"));
+        let range = PageRange::new(PageNumber(first), PageNumber(first.saturating_add(count)));
+        if count > RUN_PAGES_MAX || !range.end.in_app_half() {
+            return Err(self.nonsense(from, "request for pages"));
+        }
+        let bytes = &mut self.bounce[..range.bytes() as usize];
+        let readable = self.own_memory.read(range.start, bytes).is_ok();
+        let bytes: &[u8] = if readable { bytes } else { &[] };
+        let link = self.links[from.0 as usize].as_mut().expect("the asker is joined");
+        link.send(&[&[FETCH_REPLY, 0, 0, 0, 0, 0, 0, 0], bytes])?;
+        if !keep {
+            kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
+            // So that the next jump here does not drop them once more; where they are now, that jump will tell.
+            for page in range {
+                self.table.overwrite(page, self.table.load(page).with_owner(from));
+            }
+        }
+        Ok(())
+    }
+}

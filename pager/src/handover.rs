@@ -1,0 +1,224 @@
+//! What a jump carries of the pager: the layout operations and page placements that the next node does not know, the
+//! books of all nodes, and a few hot pages. Costs what changed, not the size of the memory.
+
+use eos_verbs::NodeId;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Entry, State};
+use crate::error::PagerError;
+use crate::kernel;
+use crate::layout::{Area, Kind, Prot};
+use crate::layout_log::{LayoutOp, LayoutTail};
+use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::pager::Pager;
+use crate::placement::PlacementRun;
+use crate::uffd::Protection;
+
+/// What is known of one node, as it travels.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Book {
+    resident: u64,
+    limit: u64,
+    exhausted: bool,
+}
+
+/// The pager's part of a jump.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Handover {
+    books: Vec<Book>,
+    layout: LayoutTail,
+    placement: Vec<PlacementRun>,
+    /// Pages whose bytes follow the message.
+    hot: Vec<u64>,
+}
+
+impl Pager {
+    /// Prepares the departure of execution to `target`. The bytes of the `hot` pages, as far as they are resident
+    /// here, are appended to `pages`, and the pages belong to `target` from now on.
+    ///
+    /// # Errors
+    /// A wire failed: pushed pages must have arrived before anybody else reads them.
+    pub fn hand_over(&mut self, target: NodeId, hot: PageRange, pages: &mut Vec<u8>) -> Result<Handover, PagerError> {
+        if self.native_pages > 0 || !self.elastic {
+            self.adopt_native()?;
+        }
+        for link in self.links.iter_mut().flatten() {
+            link.flush()?;
+        }
+        let carried = self.give_away(hot, target, pages)?;
+        let book = |book: &crate::pager::NodeBook| Book {
+            resident: book.resident,
+            limit: book.limit,
+            exhausted: book.exhausted,
+        };
+        Ok(Handover {
+            books: self.nodes.iter().map(book).collect(),
+            layout: self.log.tail_for(target),
+            placement: self.changes.drain_for(target, &self.table),
+            hot: carried,
+        })
+    }
+
+    /// Moves the resident ones of `hot` into the message, and says which they are.
+    fn give_away(&mut self, hot: PageRange, target: NodeId, pages: &mut Vec<u8>) -> Result<Vec<u64>, PagerError> {
+        let mut carried = Vec::with_capacity(hot.count() as usize);
+        let mut gone = Runs::default();
+        for page in hot {
+            let entry = self.table.load(page);
+            let slot_there = entry.slot().is_some_and(|slot| slot.node == target);
+            if !entry.is_resident_on(self.me) || entry.noread() || slot_there {
+                continue;
+            }
+            if let Some(slot) = entry.slot() {
+                self.free_slot(slot);
+            }
+            // SAFETY: the page is resident and readable, and the app thread stands in this trap.
+            pages.extend_from_slice(unsafe { kernel::bytes(PageRange::single(page)) });
+            self.table.overwrite(page, entry.without_slot().with_owner(target).with_referenced(false));
+            self.here().resident -= 1;
+            self.nodes[target.0 as usize].resident += 1;
+            self.note(page);
+            carried.push(page.0);
+            gone.push(page);
+        }
+        for range in gone.done {
+            kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
+        }
+        Ok(carried)
+    }
+
+    /// Takes execution over: follows the layout, learns where pages are, drops what is not ours any more, installs the
+    /// hot pages (`bytes`, in their order).
+    ///
+    /// # Errors
+    /// The message makes no sense, or the kernel refused a mapping.
+    pub fn take_over(&mut self, from: NodeId, handover: Handover, bytes: &[u8]) -> Result<(), PagerError> {
+        if handover.books.len() != self.nodes.len() || bytes.len() != handover.hot.len() * PAGE_SIZE as usize {
+            return Err(self.nonsense(from, "jump"));
+        }
+        self.take_books(&handover.books);
+        let ops = self.log.receive(handover.layout).map_err(|_| self.nonsense(from, "layout log"))?;
+        for op in &ops {
+            self.follow(op).map_err(|source| self.kernel("following a change of the address space", source))?;
+        }
+        self.take_placement(from, &handover.placement, &handover.hot)?;
+        self.install_hot(&handover.hot, bytes)?;
+        self.note_resident_max();
+        Ok(())
+    }
+
+    fn take_books(&mut self, books: &[Book]) {
+        for ((node, slots), book) in self.nodes.iter_mut().zip(&mut self.slots).zip(books) {
+            node.resident = book.resident;
+            node.exhausted = book.exhausted;
+            slots.grow(book.limit.saturating_sub(node.limit) as u32);
+            node.limit = book.limit;
+        }
+    }
+
+    /// Applies one layout operation that another node has carried out.
+    fn follow(&mut self, op: &LayoutOp) -> std::io::Result<()> {
+        for freed in op.frees() {
+            self.clear_followed(PageRange::covering(&freed));
+        }
+        match op {
+            LayoutOp::Map { range, area } => self.follow_map(PageRange::covering(range), *area)?,
+            LayoutOp::Unmap { range } => kernel::unmap(PageRange::covering(range))?,
+            LayoutOp::Protect { range, prot } => self.follow_protect(range.clone(), *prot)?,
+            LayoutOp::Discard { .. } | LayoutOp::Move { .. } => {}
+        }
+        self.layout.apply(op);
+        Ok(())
+    }
+
+    fn follow_map(&mut self, range: PageRange, area: Area) -> std::io::Result<()> {
+        let home = self.me == NodeId::HOME;
+        match area.kind {
+            // Home never loses these: whoever changes them does it at home.
+            Kind::FileRo | Kind::Shared if home => Ok(()),
+            Kind::Shared => kernel::map_anon(range, libc::PROT_NONE),
+            Kind::Anon | Kind::Reserve | Kind::FileRo => {
+                kernel::map_anon(range, area.prot.bits() as i32)?;
+                self.uffd.register(range)
+            }
+        }
+    }
+
+    fn follow_protect(&mut self, range: std::ops::Range<u64>, prot: Prot) -> std::io::Result<()> {
+        let parts: Vec<_> = self.layout.overlapping(range).collect();
+        let own = parts.iter().filter(|(_, area)| area.kind != Kind::Shared);
+        for (part, _) in own {
+            kernel::protect(PageRange::covering(part), prot.bits() as i32)?;
+        }
+        Ok(())
+    }
+
+    /// The pages of a range have lost their contents on another node: their entries go, and the slots they held.
+    fn clear_followed(&mut self, range: PageRange) {
+        let Self { table, nodes, slots, me, .. } = self;
+        table.scan(range, |page, entry| {
+            if let Some(slot) = entry.slot() {
+                // The slot's memory stays: it may hold another page by now, written here one-sided.
+                slots[slot.node.0 as usize].free(slot.index);
+            }
+            if entry.state() == State::Replica {
+                nodes[me.0 as usize].resident -= 1;
+            }
+            table.overwrite(page, entry.cleared());
+        });
+    }
+
+    fn take_placement(&mut self, from: NodeId, runs: &[PlacementRun], hot: &[u64]) -> Result<(), PagerError> {
+        let Self { changes, table, slots, me, .. } = self;
+        let me = *me;
+        let mut gone = Runs::default();
+        let mut mine = Vec::new();
+        let local = |entry: Entry| entry.slot().is_some_and(|slot| slot.node == me) || entry.is_resident_on(me);
+        let applied = changes.apply(runs, me, table, slots, |page, old, new| {
+            // A page that comes along may still have an outdated copy here.
+            if old.is_resident_on(me) && (!new.is_resident_on(me) || hot.contains(&page.0)) {
+                gone.push(page);
+            }
+            if local(new) {
+                mine.push(page);
+            }
+        });
+        applied.map_err(|_| self.nonsense(from, "placement log"))?;
+        for range in gone.done {
+            // A part that is not mapped any more has no pages to drop.
+            let _ = kernel::drop_pages(range);
+        }
+        mine.into_iter().for_each(|page| self.enqueue(page));
+        Ok(())
+    }
+
+    /// Installs the pages that came along, neighbours together.
+    fn install_hot(&mut self, hot: &[u64], mut bytes: &[u8]) -> Result<(), PagerError> {
+        let mut runs = Runs::default();
+        hot.iter().for_each(|&page| runs.push(PageNumber(page)));
+        for range in runs.done {
+            let (run, rest) = bytes.split_at(range.bytes() as usize);
+            bytes = rest;
+            self.uffd
+                .copy(range, run.as_ptr(), Protection::Writable)
+                .map_err(|source| self.kernel("installing pages", source))?;
+            range.into_iter().for_each(|page| self.note(page));
+        }
+        Ok(())
+    }
+}
+
+/// Ascending pages joined to ranges.
+#[derive(Default)]
+struct Runs {
+    done: Vec<PageRange>,
+}
+
+impl Runs {
+    fn push(&mut self, page: PageNumber) {
+        match self.done.last_mut() {
+            Some(last) if last.end == page => last.end = page.next(),
+            _ => self.done.push(PageRange::single(page)),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The elastic page table of the program's memory, and what surrounds it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`page`] | page numbers, page ranges, bounds of the program's half |
+//! | [`entry`] | one entry of the table: where a page is |
+//! | [`protocol`] | the legal changes of an entry, and push and pull as changes of it |
+//! | [`table`] | the flat table of all entries |
+//! | [`slots`] | which slots of a node's region are taken |
+//! | [`layout`] | which addresses are mapped, and how |
+//! | [`layout_log`] | the changes of that, for nodes to follow |
+//! | [`changes`] | which entries each other node does not know yet |
+//! | [`placement`] | entries of many pages in few bytes |
+//!
+//! Built with `--cfg loom` the crate has only the modules that the loom model needs.
+
+pub mod entry;
+pub mod page;
+pub mod protocol;
+pub mod sync;
+
+#[cfg(not(loom))]
+pub mod changes;
+#[cfg(not(loom))]
+pub mod layout;
+#[cfg(not(loom))]
+pub mod layout_log;
+#[cfg(not(loom))]
+pub mod placement;
+#[cfg(not(loom))]
+pub mod slots;
+#[cfg(not(loom))]
+mod sparse;
+#[cfg(not(loom))]
+pub mod table;
+
+#[cfg(not(loom))]
+pub mod audit;
+#[cfg(not(loom))]
+mod buffers;
+#[cfg(not(loom))]
+pub mod counters;
+#[cfg(not(loom))]
+pub mod error;
+#[cfg(not(loom))]
+pub mod fault;
+#[cfg(not(loom))]
+pub mod fetch;
+#[cfg(not(loom))]
+mod file_copy;
+#[cfg(not(loom))]
+pub mod handover;
+#[cfg(not(loom))]
+pub mod histogram;
+#[cfg(not(loom))]
+pub mod kernel;
+#[cfg(not(loom))]
+pub mod pager;
+#[cfg(not(loom))]
+mod push;
+#[cfg(not(loom))]
+mod shadow;
+#[cfg(not(loom))]
+pub mod space;
+#[cfg(not(loom))]
+pub mod uffd;

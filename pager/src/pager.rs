@@ -1,0 +1,255 @@
+//! The pager of one node: everything that is known about the program's pages, and the hands that move them.
+//!
+//! One pager lives in each process of a run. On the node that executes it is used from the trap handlers of the app
+//! thread; on the others from the parked thread, which serves requests. Neither takes locks, and the fault path
+//! allocates nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eos_policy::affinity::Affinity;
+use eos_policy::clock::Clock;
+use eos_policy::window::Window;
+use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
+
+use crate::changes::ChangeLists;
+use crate::counters::Counters;
+use crate::entry::State;
+use crate::error::PagerError;
+use crate::file_copy::FileCopies;
+use crate::histogram::Histogram;
+use crate::kernel::OwnMemory;
+use crate::layout::Layout;
+use crate::layout_log::LayoutLog;
+use crate::page::{APP_CHUNKS, PAGE_SIZE, PageNumber, PageRange};
+use crate::slots::SlotAllocator;
+use crate::table::PageTable;
+use crate::uffd::Uffd;
+
+/// Pages that one eviction tries to push together.
+pub const EVICTION_BATCH: usize = 64;
+/// Most pages that one request may keep from being evicted; larger buffers are handled in pieces.
+pub(crate) const PINS_MAX: usize = 1100;
+/// Pages of the bounce buffer: the longest run that is fetched or zero-filled at once.
+pub(crate) const RUN_PAGES_MAX: u64 = 16;
+
+/// What the executing node keeps about each node. Travels with the execution.
+#[derive(Debug)]
+pub struct NodeBook {
+    /// The name for messages: `home`, or the host as the user wrote it.
+    pub name: String,
+    /// Whether the program may execute there.
+    pub executes: bool,
+    /// Pages of the program resident there.
+    pub resident: u64,
+    /// Most pages that may be there, resident and in slots: the budget, or what has been leased.
+    pub limit: u64,
+    /// The last request for more memory there was turned down.
+    pub exhausted: bool,
+}
+
+/// What a pager needs to start.
+pub struct PagerSetup {
+    /// This node.
+    pub me: NodeId,
+    /// One book for each node, indexed by node id.
+    pub nodes: Vec<NodeBook>,
+    /// A queue pair to each other node, indexed by node id.
+    pub links: Vec<Option<Box<dyn QueuePair>>>,
+    /// This node's region.
+    pub region: Arc<Region>,
+    /// Takes one more slab of this node's memory: how many pages were granted. Home grants nothing.
+    pub take_slab: Box<dyn FnMut() -> u64 + Send>,
+    /// Pages that the second-chance ring must hold: the most that may be resident here.
+    pub ring_pages: usize,
+    /// Register every mapping at once, even below the budget (torture, tests).
+    pub elastic_from_birth: bool,
+}
+
+/// The pager of this process.
+pub struct Pager {
+    /// This node.
+    pub me: NodeId,
+    /// One book for each node, indexed by node id.
+    pub nodes: Vec<NodeBook>,
+    /// A queue pair to each other node, indexed by node id.
+    pub links: Vec<Option<Box<dyn QueuePair>>>,
+    /// Where a parked thread sleeps.
+    pub mailbox: Mailbox,
+    /// The app's address space.
+    pub layout: Layout,
+    /// Counts since the start.
+    pub counters: Counters,
+    /// Time of a pull, from the trap to the installed page.
+    pub pull_latency: Histogram,
+    /// The slots of each node's region, indexed by node id.
+    pub(crate) slots: Vec<SlotAllocator>,
+    /// Time spent on pulls since the start.
+    pub pull_time: Duration,
+    pub(crate) log: LayoutLog,
+    pub(crate) table: PageTable,
+    pub(crate) changes: ChangeLists,
+    /// Nodes that may execute, as a mask: they must learn of every change.
+    pub(crate) active: u16,
+    pub(crate) clock: Clock,
+    pub(crate) affinity: Affinity,
+    pub(crate) uffd: Uffd,
+    pub(crate) own_memory: OwnMemory,
+    /// Files behind private writable mappings; home's only.
+    pub(crate) copies: FileCopies,
+    pub(crate) region: Arc<Region>,
+    pub(crate) take_slab: Box<dyn FnMut() -> u64 + Send>,
+    /// Pages of mappings that were left to the kernel: an upper bound of what they keep resident.
+    pub(crate) native_pages: u64,
+    /// Every new mapping is registered with userfaultfd.
+    pub(crate) elastic: bool,
+    /// Some mapping is registered: pages can be missing.
+    pub(crate) tracked_any: bool,
+    pub(crate) pins: Vec<PageRange>,
+    pub(crate) victims: Vec<PageNumber>,
+    pub(crate) bounce: Box<[u8]>,
+    pub(crate) message: Vec<u8>,
+    /// Neighbours that are zero-filled, installed from own slots, and fetched from other nodes, together with a page.
+    pub(crate) zero_window: Window,
+    pub(crate) slot_window: Window,
+    pub(crate) fetch_window: Window,
+}
+
+impl Pager {
+    /// Opens userfaultfd and maps the tables.
+    ///
+    /// # Errors
+    /// The kernel lacks something; the message says what.
+    pub fn new(setup: PagerSetup) -> Result<Self, PagerError> {
+        let name = setup.nodes[setup.me.0 as usize].name.clone();
+        let kernel = |what| {
+            let node = name.clone();
+            move |source| PagerError::Kernel { node, what, source }
+        };
+        let table = PageTable::new().map_err(PagerError::Table)?;
+        let executing = setup.nodes.iter().enumerate().filter(|(_, book)| book.executes);
+        let active = executing.fold(0, |mask, (node, _)| mask | 1 << node);
+        let slots = setup.nodes.iter().map(|book| {
+            let mut slots = SlotAllocator::new();
+            slots.grow(u32::try_from(book.limit).unwrap_or(u32::MAX));
+            slots
+        });
+        let slots = slots.collect();
+        let bounce_bytes = RUN_PAGES_MAX as usize * PAGE_SIZE as usize;
+        Ok(Self {
+            me: setup.me,
+            mailbox: Mailbox::new(),
+            layout: Layout::new(),
+            counters: Counters::default(),
+            pull_latency: Histogram::new(),
+            pull_time: Duration::ZERO,
+            log: LayoutLog::new(setup.me, active),
+            slots,
+            active,
+            table,
+            changes: ChangeLists::new(),
+            clock: Clock::new(setup.ring_pages),
+            affinity: Affinity::new(APP_CHUNKS),
+            uffd: Uffd::open().map_err(kernel(
+                "opening userfaultfd (Linux >= 5.11 with CONFIG_USERFAULTFD; containers must allow the call)",
+            ))?,
+            own_memory: OwnMemory::open().map_err(kernel("opening /proc/self/mem and /proc/self/pagemap"))?,
+            copies: FileCopies::default(),
+            region: setup.region,
+            take_slab: setup.take_slab,
+            native_pages: 0,
+            elastic: setup.elastic_from_birth || setup.me != NodeId::HOME,
+            tracked_any: setup.elastic_from_birth || setup.me != NodeId::HOME,
+            pins: Vec::with_capacity(PINS_MAX),
+            victims: Vec::with_capacity(EVICTION_BATCH),
+            bounce: vec![0; bounce_bytes].into_boxed_slice(),
+            message: Vec::with_capacity(bounce_bytes + 64),
+            zero_window: Window::new(RUN_PAGES_MAX),
+            slot_window: Window::new(RUN_PAGES_MAX),
+            fetch_window: Window::new(RUN_PAGES_MAX),
+            nodes: setup.nodes,
+            links: setup.links,
+        })
+    }
+
+    /// Pages that a node holds, resident or in slots.
+    pub fn held(&self, node: NodeId) -> u64 {
+        self.nodes[node.0 as usize].resident + u64::from(self.slots[node.0 as usize].used())
+    }
+
+    /// Pages that a node may still take.
+    pub fn room(&self, node: NodeId) -> u64 {
+        self.nodes[node.0 as usize].limit.saturating_sub(self.held(node))
+    }
+
+    /// The nodes on which the program may execute, as a mask (bit k: node k).
+    pub fn executing_nodes(&self) -> u16 {
+        self.active
+    }
+
+    /// This node's book.
+    pub fn here(&mut self) -> &mut NodeBook {
+        &mut self.nodes[self.me.0 as usize]
+    }
+
+    /// A kernel error on this node.
+    pub(crate) fn kernel(&self, what: &'static str, source: std::io::Error) -> PagerError {
+        PagerError::Kernel { node: self.nodes[self.me.0 as usize].name.clone(), what, source }
+    }
+
+    /// The queue pair to `node`.
+    pub(crate) fn link(&mut self, node: NodeId) -> &mut dyn QueuePair {
+        self.links[node.0 as usize]
+            .as_mut()
+            .expect("pages are only ever placed on nodes that are joined to all others")
+            .as_mut()
+    }
+
+    /// A page has become resident here: counts it, and gives it a place in the ring.
+    pub(crate) fn arrived(&mut self, page: PageNumber) {
+        self.here().resident += 1;
+        self.enqueue(page);
+        self.note(page);
+    }
+
+    /// Counts a pull of `pages` that began at `start`.
+    pub(crate) fn count_pull(&mut self, pages: u64, start: Instant) {
+        let took = start.elapsed();
+        self.counters.pulls += pages;
+        self.pull_latency.record(took);
+        self.pull_time += took;
+    }
+
+    /// Updates the high-water mark; called once for each fault, not for each page.
+    pub(crate) fn note_resident_max(&mut self) {
+        let resident = self.nodes[self.me.0 as usize].resident;
+        self.counters.resident_pages_max = self.counters.resident_pages_max.max(resident);
+    }
+
+    /// Gives the page a place in the second-chance ring unless it has one.
+    pub(crate) fn enqueue(&mut self, page: PageNumber) {
+        let mark = self.table.update(page, |entry| (!entry.queued()).then(|| entry.with_queued(true)));
+        if mark.is_err() {
+            return;
+        }
+        let (table, me) = (&self.table, self.me);
+        let still_local = |page| {
+            let page = PageNumber(page);
+            let entry = table.load(page);
+            let local = entry.is_resident_on(me)
+                || entry.state() == State::Replica
+                || entry.slot().is_some_and(|slot| slot.node == me);
+            if !local {
+                let _ = table.update(page, |entry| Some(entry.with_queued(false)));
+            }
+            local
+        };
+        let pushed = self.clock.push_or_compact(page.0, still_local);
+        debug_assert!(pushed.is_ok(), "the ring holds the limit of pages that may be here");
+    }
+
+    /// The other nodes that may execute do not know this page's entry any more.
+    pub(crate) fn note(&mut self, page: PageNumber) {
+        self.changes.note(page, self.table.cell(page), self.me, self.active);
+    }
+}

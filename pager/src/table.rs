@@ -1,0 +1,219 @@
+//! The elastic page table: one atomic entry for each page of the program's half, in a flat sparse array.
+//!
+//! It spans 160 GiB of addresses, of which only the touched parts cost memory (8 bytes a page: 1/512 of what the
+//! program uses). Entry index = address >> 12, so a look-up is one load. Marks of touched 2 MiB chunks, and of touched
+//! groups of 4096 chunks, let scans skip what was never used.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use eos_verbs::NodeId;
+use rustix::io::Errno;
+use thiserror::Error;
+
+use crate::entry::{Entry, SlotRef};
+use crate::page::{APP_CHUNKS, APP_PAGES, PageNumber, PageRange};
+use crate::protocol;
+use crate::sparse::SparseArray;
+use crate::sync::AtomicU64;
+
+/// Chunks of a group: one byte each, so a group's marks fill one page.
+const GROUP_CHUNKS: u64 = 4096;
+
+/// Why there is no page table.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The kernel refused the address space.
+    #[error(
+        "this node cannot reserve {gib} GiB of address space for the page table ({source}): \
+         lift the limit with `ulimit -v unlimited`, and if `sysctl vm.overcommit_memory` is 2 set it to 0 or 1 \
+         (the space is only reserved; memory is used for what the program touches)"
+    )]
+    AddressSpace {
+        /// GiB asked for.
+        gib: u64,
+        /// What the kernel said.
+        source: Errno,
+    },
+}
+
+/// All entries. Shared by all threads of the runtime; every method may be called in a trap handler.
+pub struct PageTable {
+    entries: SparseArray<AtomicU64>,
+    /// One byte a chunk: not 0 once an entry of it may be other than 0.
+    touched: SparseArray<AtomicU8>,
+    /// One byte a group of chunks, likewise.
+    groups: SparseArray<AtomicU8>,
+}
+
+impl PageTable {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// If the address space is limited; the message says by what and how to lift it.
+    pub fn new() -> Result<Self, TableError> {
+        let refused = |source| TableError::AddressSpace { gib: (APP_PAGES * 8) >> 30, source };
+        Ok(Self {
+            entries: SparseArray::new(APP_PAGES as usize).map_err(refused)?,
+            touched: SparseArray::new(APP_CHUNKS as usize).map_err(refused)?,
+            groups: SparseArray::new(APP_CHUNKS.div_ceil(GROUP_CHUNKS) as usize).map_err(refused)?,
+        })
+    }
+
+    /// The entry of `page`.
+    ///
+    /// # Panics
+    /// As all methods: if the page is not in the program's half.
+    #[inline]
+    #[must_use]
+    pub fn load(&self, page: PageNumber) -> Entry {
+        protocol::load(&self.entries[page.0 as usize])
+    }
+
+    /// The atomic of `page`, to be changed with the functions of [`protocol`].
+    #[inline]
+    #[must_use]
+    pub fn cell(&self, page: PageNumber) -> &AtomicU64 {
+        let cell = &self.entries[page.0 as usize];
+        let mark = &self.touched[page.chunk() as usize];
+        // Marked before the entry changes: a scan that could see the entry finds the mark.
+        if mark.load(Ordering::Relaxed) == 0 {
+            self.groups[(page.chunk() / GROUP_CHUNKS) as usize].store(1, Ordering::Release);
+            mark.store(1, Ordering::Release);
+        }
+        cell
+    }
+
+    /// See [`protocol::compare_exchange`].
+    ///
+    /// # Errors
+    /// What the entry is instead of `old`.
+    #[inline]
+    pub fn compare_exchange(&self, page: PageNumber, old: Entry, new: Entry) -> Result<(), Entry> {
+        protocol::compare_exchange(self.cell(page), old, new)
+    }
+
+    /// See [`protocol::update`].
+    ///
+    /// # Errors
+    /// The entry for which `change` said `None`.
+    #[inline]
+    pub fn update(
+        &self,
+        page: PageNumber,
+        change: impl FnMut(Entry) -> Option<Entry>,
+    ) -> Result<(Entry, Entry), Entry> {
+        protocol::update(self.cell(page), change)
+    }
+
+    /// Sets the entry to what another node says it is, keeping QUEUED. No rule of the state machine applies, since many
+    /// steps may lie between; only for a parked node, whose pages nobody moves.
+    pub fn overwrite(&self, page: PageNumber, new: Entry) -> Entry {
+        let cell = self.cell(page);
+        let old = protocol::load(cell);
+        debug_assert!(old.is_settled() && new.is_settled(), "overwrote a page being moved: {old:?} -> {new:?}");
+        cell.store(new.with_queued(old.queued()).raw(), Ordering::Release);
+        old
+    }
+
+    /// See [`protocol::begin_push`].
+    ///
+    /// # Errors
+    /// The entry, if it is not a dirty page resident on `me`.
+    pub fn begin_push(&self, page: PageNumber, me: NodeId, slot: SlotRef) -> Result<Entry, Entry> {
+        protocol::begin_push(self.cell(page), me, slot)
+    }
+
+    /// See [`protocol::begin_drop`].
+    ///
+    /// # Errors
+    /// The entry, if it is not a clean page resident on `me`.
+    pub fn begin_drop(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
+        protocol::begin_drop(self.cell(page), me)
+    }
+
+    /// See [`protocol::finish_push`].
+    pub fn finish_push(&self, page: PageNumber) -> Entry {
+        protocol::finish_push(self.cell(page))
+    }
+
+    /// See [`protocol::abort_push`].
+    pub fn abort_push(&self, page: PageNumber, before: Entry) -> Entry {
+        protocol::abort_push(self.cell(page), before)
+    }
+
+    /// See [`protocol::begin_pull`].
+    ///
+    /// # Errors
+    /// The entry, if the page is neither Remote nor resident on another node.
+    pub fn begin_pull(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
+        protocol::begin_pull(self.cell(page), me)
+    }
+
+    /// See [`protocol::finish_pull`].
+    pub fn finish_pull(&self, page: PageNumber, me: NodeId, keep_slot: bool) -> (Entry, Entry) {
+        protocol::finish_pull(self.cell(page), me, keep_slot)
+    }
+
+    /// See [`protocol::abort_pull`].
+    pub fn abort_pull(&self, page: PageNumber, before: Entry) -> Entry {
+        protocol::abort_pull(self.cell(page), before)
+    }
+
+    /// See [`protocol::begin_upgrade`].
+    ///
+    /// # Errors
+    /// The entry, if it is not a clean page resident on `me`.
+    pub fn begin_upgrade(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
+        protocol::begin_upgrade(self.cell(page), me)
+    }
+
+    /// See [`protocol::wait_settled`].
+    pub fn wait_settled(&self, page: PageNumber) -> Entry {
+        protocol::wait_settled(&self.entries[page.0 as usize])
+    }
+
+    /// Calls `visit` for every page of `range` whose entry is not 0, in ascending order. Costs time for touched chunks only.
+    pub fn scan(&self, range: PageRange, mut visit: impl FnMut(PageNumber, Entry)) {
+        self.touched_chunks(range, |pages| {
+            let cells = &self.entries[pages.start.0 as usize..pages.end.0 as usize];
+            for (page, cell) in pages.pages().zip(cells) {
+                let entry = protocol::load(cell);
+                if entry != Entry::ABSENT {
+                    visit(page, entry);
+                }
+            }
+        });
+    }
+
+    /// Makes every page of `range` Absent once it is settled, as munmap and MADV_DONTNEED want. Calls `gone` with the
+    /// entry before of each that was not Absent, so that its slot can be freed and its mapping dropped. QUEUED and
+    /// the stale mask stay.
+    pub fn clear(&self, range: PageRange, mut gone: impl FnMut(PageNumber, Entry)) {
+        self.scan(range, |page, seen| {
+            if seen == seen.cleared() {
+                return;
+            }
+            let settled_only = |old: Entry| old.is_settled().then(|| old.cleared());
+            let old = loop {
+                match self.update(page, settled_only) {
+                    Ok((old, _)) => break old,
+                    Err(_moving) => self.wait_settled(page),
+                };
+            };
+            gone(page, old);
+        });
+    }
+
+    /// Calls `visit` with the part of `range` in each touched chunk.
+    fn touched_chunks(&self, range: PageRange, mut visit: impl FnMut(PageRange)) {
+        let range = range.intersection(&PageRange::APP);
+        let mut chunks = range.chunks();
+        while let Some(chunk) = chunks.next() {
+            if self.groups[(chunk / GROUP_CHUNKS) as usize].load(Ordering::Acquire) == 0 {
+                chunks.start = (chunk / GROUP_CHUNKS + 1) * GROUP_CHUNKS;
+            } else if self.touched[chunk as usize].load(Ordering::Acquire) != 0 {
+                visit(PageRange::of_chunk(chunk).intersection(&range));
+            }
+        }
+    }
+}

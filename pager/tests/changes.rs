@@ -1,0 +1,305 @@
+//! Four nodes that change pages and jump at random: the one that executes always knows the truth.
+#![cfg(not(loom))]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eos_pager::changes::ChangeLists;
+use eos_pager::entry::{Entry, SlotRef, State};
+use eos_pager::layout_log::{LayoutLog, LayoutOp};
+use eos_pager::page::{PageNumber, PageRange};
+use eos_pager::placement::{PlacementRun, carried};
+use eos_pager::protocol;
+use eos_pager::slots::SlotAllocator;
+use eos_pager::table::PageTable;
+use eos_verbs::NodeId;
+use proptest::prelude::*;
+
+const NODES: usize = 4;
+const PAGES: u64 = 24;
+const SLOTS: u32 = 16;
+
+struct Node {
+    table: PageTable,
+    lists: ChangeLists,
+    slots: Vec<SlotAllocator>,
+    log: LayoutLog,
+}
+
+struct Run {
+    nodes: Vec<Node>,
+    me: usize,
+    active: u16,
+    truth: BTreeMap<u64, Entry>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// First touch.
+    Touch(u64),
+    /// Push of a run of pages to a node, or drop of those that are clean.
+    Push(u64, u64, usize),
+    Pull(u64, bool),
+    Dirty(u64),
+    /// Back to Absent, noted page by page.
+    Clear(u64, u64),
+    /// Back to Absent, told by the layout log.
+    Unmap(u64, u64),
+    Flags(u64, bool),
+    Jump(usize),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let page = 0..PAGES;
+    prop_oneof![
+        4 => page.clone().prop_map(Step::Touch),
+        4 => (page.clone(), 1..6u64, 0..NODES).prop_map(|(first, count, to)| Step::Push(first, count, to)),
+        4 => (page.clone(), any::<bool>()).prop_map(|(page, keep)| Step::Pull(page, keep)),
+        2 => page.clone().prop_map(Step::Dirty),
+        1 => (page.clone(), 1..6u64).prop_map(|(first, count)| Step::Clear(first, count)),
+        1 => (page.clone(), 1..6u64).prop_map(|(first, count)| Step::Unmap(first, count)),
+        1 => (page, any::<bool>()).prop_map(|(page, on)| Step::Flags(page, on)),
+        2 => (0..NODES).prop_map(Step::Jump),
+    ]
+}
+
+impl Node {
+    fn replay(&mut self, op: &LayoutOp) {
+        for range in op.frees() {
+            self.table.clear(PageRange::covering(&range), |_, old| {
+                if let Some(slot) = old.slot() {
+                    self.slots[slot.node.0 as usize].free(slot.index);
+                }
+            });
+        }
+    }
+}
+
+impl Run {
+    fn new(active: u16) -> Self {
+        let node = |k| {
+            let mut slots = vec![SlotAllocator::new(); NODES];
+            slots.iter_mut().for_each(|allocator| allocator.grow(SLOTS));
+            let table = PageTable::new().expect("address space");
+            Node { table, lists: ChangeLists::new(), slots, log: LayoutLog::new(NodeId(k), active) }
+        };
+        let nodes = (0..NODES as u8).map(node).collect();
+        Self { nodes, me: 0, active, truth: BTreeMap::new() }
+    }
+
+    fn unmap(&mut self, range: PageRange) {
+        let op = LayoutOp::Unmap { range: range.addresses() };
+        let node = &mut self.nodes[self.me];
+        node.replay(&op);
+        node.log.append(op);
+        self.truth.retain(|page, _| !range.contains(PageNumber(*page)));
+    }
+
+    /// Does a change with the executing node's table and slots; notes it if it came about.
+    fn change(
+        &mut self,
+        page: u64,
+        change: impl FnOnce(&PageTable, &mut Vec<SlotAllocator>, PageNumber, NodeId) -> bool,
+    ) {
+        let me = NodeId(self.me as u8);
+        let node = &mut self.nodes[self.me];
+        let page = PageNumber(page);
+        if change(&node.table, &mut node.slots, page, me) {
+            node.lists.note(page, node.table.cell(page), me, self.active);
+            self.truth.insert(page.0, place(node.table.load(page)));
+        }
+    }
+
+    fn push(&mut self, page: u64, to: usize) {
+        self.change(page, |table, slots, page, me| {
+            if table.begin_drop(page, me).is_err() {
+                let Some(index) = slots[to].alloc() else {
+                    return false;
+                };
+                let slot = SlotRef { node: NodeId(to as u8), index };
+                if table.begin_push(page, me, slot).is_err() {
+                    slots[to].free(index);
+                    return false;
+                }
+            }
+            table.finish_push(page);
+            true
+        });
+    }
+
+    fn pull(&mut self, page: u64, keep: bool) {
+        self.change(page, |table, slots, page, me| {
+            if table.begin_pull(page, me).is_err() {
+                return false;
+            }
+            let (before, now) = table.finish_pull(page, me, keep);
+            if let (Some(slot), None) = (before.slot(), now.slot()) {
+                slots[slot.node.0 as usize].free(slot.index);
+            }
+            true
+        });
+    }
+
+    fn clear(&mut self, page: u64) {
+        self.change(page, |table, slots, page, _| {
+            let mut any = false;
+            table.clear(PageRange::single(page), |_, old| {
+                any = true;
+                if let Some(slot) = old.slot() {
+                    slots[slot.node.0 as usize].free(slot.index);
+                }
+            });
+            any
+        });
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Touch(page) => self.change(page, |table, _, page, me| {
+                let touch =
+                    |e: Entry| (e.state() == State::Absent).then(|| e.with_state(State::Resident).with_owner(me));
+                table.update(page, touch).is_ok()
+            }),
+            Step::Push(first, count, to) if to != self.me => {
+                (first..(first + count).min(PAGES)).for_each(|page| self.push(page, to));
+            }
+            Step::Pull(page, keep) => self.pull(page, keep),
+            Step::Dirty(page) => self.change(page, |table, slots, page, me| {
+                let Ok(before) = protocol::begin_upgrade(table.cell(page), me) else {
+                    return false;
+                };
+                table.finish_pull(page, me, false);
+                let slot = before.slot().expect("clean");
+                slots[slot.node.0 as usize].free(slot.index)
+            }),
+            Step::Clear(first, count) => (first..(first + count).min(PAGES)).for_each(|page| self.clear(page)),
+            Step::Unmap(first, count) => {
+                self.unmap(PageRange::new(PageNumber(first), PageNumber((first + count).min(PAGES))));
+            }
+            // Local: nobody is told.
+            Step::Flags(page, on) => {
+                let flags = |e: Entry| Some(e.with_queued(on).with_referenced(!on));
+                let _ = self.nodes[self.me].table.update(PageNumber(page), flags);
+            }
+            Step::Jump(to) if to != self.me => self.jump(to),
+            Step::Push(..) | Step::Jump(_) => {}
+        }
+    }
+
+    fn jump(&mut self, to: usize) {
+        let target = NodeId(to as u8);
+        if self.active >> to & 1 == 0 {
+            self.active |= 1 << to;
+            let tail = self.nodes[self.me].log.join(target);
+            self.nodes[to].log = LayoutLog::joined(target, tail);
+            let from = &mut self.nodes[self.me];
+            from.lists.join(target, NodeId(self.me as u8), &from.table);
+        }
+        let from = &mut self.nodes[self.me];
+        let tail = from.log.tail_for(target);
+        let runs = from.lists.drain_for(target, &from.table);
+        assert!(from.lists.is_empty(target));
+        let wire = postcard::to_stdvec(&runs).expect("encodes");
+        let runs: Vec<PlacementRun> = postcard::from_bytes(&wire).expect("decodes");
+        let node = &mut self.nodes[to];
+        for op in node.log.receive(tail).expect("no gap") {
+            node.replay(&op);
+        }
+        node.lists.apply(&runs, target, &node.table, &mut node.slots, |_, _, _| {}).expect("possible runs");
+        self.me = to;
+    }
+
+    fn check(&self) {
+        let here = &self.nodes[self.me];
+        assert_eq!(places(&here.table), self.truth.clone().into_iter().filter(|(_, e)| *e != Entry::ABSENT).collect());
+        for (k, node) in self.nodes.iter().enumerate() {
+            assert_eq!(slots_of_table(&node.table), slots_of_bitmaps(&node.slots), "slots on node {k}");
+            let unreplayed: Vec<_> =
+                here.log.clone().tail_for(NodeId(k as u8)).ops.iter().flat_map(LayoutOp::frees).collect();
+            let list: Vec<u64> = here.lists.pages(NodeId(k as u8)).map(|page| page.0).collect();
+            let listed: BTreeSet<u64> = list.iter().copied().collect();
+            assert_eq!(list.len(), listed.len(), "a page is twice in list {k}");
+            for page in 0..PAGES {
+                let stale = here.table.load(PageNumber(page)).stale_mask() >> k & 1 == 1;
+                assert_eq!(stale, listed.contains(&page), "bit and list {k} of page {page}");
+                let cleared = unreplayed.iter().any(|range| range.contains(&PageNumber(page).addr()));
+                let theirs = if cleared { Entry::ABSENT } else { place(node.table.load(PageNumber(page))) };
+                let unknown = theirs != place(here.table.load(PageNumber(page)));
+                assert!(!unknown || stale || self.active >> k & 1 == 0, "node {k} was not to be told of page {page}");
+            }
+        }
+    }
+}
+
+/// The entry without what is local, and without the mask.
+fn place(entry: Entry) -> Entry {
+    carried(entry).with_stale_mask(0)
+}
+
+fn places(table: &PageTable) -> BTreeMap<u64, Entry> {
+    let range = PageRange::new(PageNumber(0), PageNumber(PAGES));
+    let mut all = BTreeMap::new();
+    table.scan(range, |page, entry| {
+        all.insert(page.0, place(entry));
+    });
+    all.retain(|_, entry| *entry != Entry::ABSENT);
+    all
+}
+
+fn slots_of_table(table: &PageTable) -> BTreeSet<(u8, u32)> {
+    let slots = places(table).into_values().filter_map(Entry::slot);
+    slots.map(|slot| (slot.node.0, slot.index)).collect()
+}
+
+fn slots_of_bitmaps(slots: &[SlotAllocator]) -> BTreeSet<(u8, u32)> {
+    let taken = |(node, allocator): (usize, &SlotAllocator)| {
+        let used: Vec<_> = (0..SLOTS).filter(|i| allocator.is_used(*i)).map(|i| (node as u8, i)).collect();
+        used
+    };
+    slots.iter().enumerate().flat_map(taken).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn the_node_that_executes_knows_every_page_and_what_the_others_do_not(
+        steps in prop::collection::vec(any_step(), 1..100), later in 0..8u16,
+    ) {
+        let mut run = Run::new(0b1111 & !(later << 1));
+        for step in steps {
+            run.take(step);
+            run.check();
+        }
+    }
+}
+
+#[test]
+fn pages_pushed_together_travel_as_one_short_run() {
+    let mut run = Run::new(0b11);
+    for page in 0..10 {
+        run.take(Step::Touch(page));
+    }
+    run.take(Step::Push(0, 10, 1));
+    let node = &mut run.nodes[0];
+    let runs = node.lists.drain_for(NodeId(1), &node.table);
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].count, 10);
+    assert!(postcard::to_stdvec(&runs).expect("encodes").len() <= 16);
+}
+
+#[test]
+fn an_impossible_run_is_refused_and_changes_nothing() {
+    let mut run = Run::new(0b11);
+    let good = Entry::remote(SlotRef { node: NodeId(2), index: 0 });
+    let far = Entry::remote(SlotRef { node: NodeId(2), index: SLOTS - 1 });
+    for (first_page, count, raw) in
+        [(5, 1, 9), (5, 1, 2), (5, 0, good.raw()), (u64::MAX, 1, good.raw()), (5, 2, far.raw())]
+    {
+        let runs = [(4, 1, good.raw()), (first_page, count, raw)]
+            .map(|(first_page, count, entry_of_first)| PlacementRun { first_page, count, entry_of_first });
+        let node = &mut run.nodes[0];
+        let said = node.lists.apply(&runs, NodeId(0), &node.table, &mut node.slots, |_, _, _| {});
+        assert_eq!(said.expect_err("impossible").first_page, first_page);
+        assert!(places(&node.table).is_empty());
+    }
+}

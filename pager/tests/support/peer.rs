@@ -1,0 +1,109 @@
+//! The other end of home's link: a region, and a thread that answers requests for slabs.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use eos_pager::fetch::LEASE;
+use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
+
+/// The bytes that answer a LEASE.
+pub type Answer = Box<dyn FnMut() -> Vec<u8> + Send>;
+
+const LEASE_REPLY: u8 = 4;
+/// Pages that are granted at once.
+const SLAB: u64 = 32;
+
+/// A running peer; ends when dropped.
+pub struct Peer {
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Peer {
+    /// A peer that grants `pages` in all, and home's end of the link to it.
+    pub fn start(
+        wire: TransportKind,
+        home: &Arc<Region>,
+        pages: u64,
+        answer: Option<Answer>,
+    ) -> (Self, Box<dyn QueuePair>) {
+        let (near, far) = wires(wire);
+        let ends = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ends);
+        let answer = answer.unwrap_or_else(|| grants(pages));
+        let thread = thread::spawn(move || {
+            let region = Region::new((pages.max(1) as usize) * PAGE).expect("a region");
+            let link = join(1, 0, false, far, &region);
+            serve(link, &end, answer);
+        });
+        let link = join(0, 1, true, near, home);
+        (Self { ends, thread: Some(thread) }, link)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn join(me: u8, peer: u8, initiator: bool, wires: Wires, region: &Arc<Region>) -> Box<dyn QueuePair> {
+    let peer = PeerName(NodeId(peer), "test".into());
+    connect_pair(NodeId(me), peer, initiator, wires, region, 0).expect("a link")
+}
+
+/// Answers until the end, or until home is gone.
+fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Answer) {
+    let (mailbox, mut links, mut message) = (Mailbox::new(), [Some(link)], Vec::new());
+    while !end.load(Ordering::Relaxed) {
+        match mailbox.wait(&mut links, &mut message, Some(Duration::from_millis(20))) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                assert_eq!(message, [LEASE], "a memory-only peer is asked for nothing else");
+                let link = links[0].as_mut().expect("the link");
+                let _ = link.send(&[&answer()]);
+            }
+            Err(_home_is_gone) => return,
+        }
+    }
+}
+
+fn grants(mut pages: u64) -> Answer {
+    Box::new(move || {
+        let granted = pages.min(SLAB);
+        pages -= granted;
+        lease_reply(granted)
+    })
+}
+
+/// The message that grants `pages`.
+pub fn lease_reply(pages: u64) -> Vec<u8> {
+    [&[LEASE_REPLY][..], &pages.to_le_bytes()].concat()
+}
+
+fn wires(kind: TransportKind) -> (Wires, Wires) {
+    match kind {
+        TransportKind::Shm => {
+            let (near, far) = UnixStream::pair().expect("a pair");
+            (Wires::Shm(near), Wires::Shm(far))
+        }
+        TransportKind::Tcp => {
+            let [(msg, msg_far), (forward, forward_far), (back, back_far)] = [(); 3].map(|()| tcp_streams());
+            let far = Wires::Tcp { msg: msg_far, forward: forward_far, back: back_far };
+            (Wires::Tcp { msg, forward, back }, far)
+        }
+    }
+}
+
+fn tcp_streams() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+    (near, listener.accept().expect("accepted").0)
+}

@@ -1,0 +1,108 @@
+//! The one interface of all transports.
+
+use std::os::fd::BorrowedFd;
+
+use crate::error::VerbsError;
+use crate::names::{NodeId, PeerName, TransportKind};
+
+/// Most bytes of one message (64 MiB).
+pub const MESSAGE_MAX: usize = 64 << 20;
+
+/// Most bytes of one read or write (4 MiB).
+pub const TRANSFER_MAX: usize = 4 << 20;
+
+/// What crossed one queue pair since it was made, seen from this end. Payload bytes only; shm counts them too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Bytes of writes and messages from here to the peer.
+    pub bytes_sent: u64,
+    /// Bytes of reads and messages from the peer to here.
+    pub bytes_received: u64,
+    /// Reads this end made.
+    pub reads: u64,
+    /// Writes this end made.
+    pub writes: u64,
+    /// Messages sent and received.
+    pub messages: u64,
+}
+
+/// One end of the link between two nodes: one-sided access to the peer's region, and messages.
+///
+/// Used by one thread at a time, from app context or from inside a synchronous trap handler. No call spawns or wakes
+/// a thread of this process; [`read`](Self::read) and [`post_write`](Self::post_write) do not allocate and take no lock.
+/// Every call that waits ends with [`VerbsError::Disconnected`] when the peer dies. Interrupted system calls are retried.
+pub trait QueuePair: Send {
+    /// The node at the other end.
+    fn peer(&self) -> NodeId;
+
+    /// The node at the other end as errors name it.
+    fn peer_name(&self) -> PeerName {
+        PeerName(self.peer(), String::new())
+    }
+
+    /// How the bytes travel.
+    fn transport(&self) -> TransportKind;
+
+    /// One-sided READ of `len` bytes (at most [`TRANSFER_MAX`]) at byte `offset` of the peer's region.
+    ///
+    /// Returns where the bytes are: in the peer's region as mapped here (shm), or in this queue pair's bounce buffer,
+    /// which starts at a page boundary. Valid until the next call.
+    ///
+    /// # Errors
+    /// `OutOfRange`, `TooLong`, `Disconnected`, `Io`, `Protocol`.
+    fn read(&mut self, offset: u64, len: usize) -> Result<&[u8], VerbsError>;
+
+    /// Several READs `(offset, len)`, pipelined. `into` receives their bytes one after the other: the first `len` bytes
+    /// belong to `reads[0]`, the next to `reads[1]`, and so on; it must be exactly as long as all of them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `TooLong` also when `into` does not have the sum of the lengths. `into` then holds anything.
+    fn read_list(&mut self, reads: &[(u64, usize)], into: &mut [u8]) -> Result<(), VerbsError>;
+
+    /// Posts a one-sided WRITE of `data` (at most [`TRANSFER_MAX`]) at byte `offset` of the peer's region.
+    ///
+    /// `data` may be reused on return. Ordered before later reads and writes of this queue pair; not yet placed when the
+    /// call returns. Waits only while the wire is full.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn post_write(&mut self, offset: u64, data: &[u8]) -> Result<(), VerbsError>;
+
+    /// Waits until every posted WRITE is placed in the peer's region.
+    ///
+    /// # Errors
+    /// `Disconnected`, `Io`, `Protocol`.
+    fn flush(&mut self) -> Result<(), VerbsError>;
+
+    /// Sends one message: the parts one after the other, at most [`MESSAGE_MAX`] bytes. Writes posted before it are
+    /// placed before the peer can receive it.
+    ///
+    /// Waits while the wire is full; the peer must be receiving (the protocol above is request and reply).
+    ///
+    /// # Errors
+    /// `TooLong`, `Disconnected`, `Io`, `Protocol`.
+    fn send(&mut self, parts: &[&[u8]]) -> Result<(), VerbsError>;
+
+    /// Takes the next message if it is there as a whole: `Ok(true)`, and `into` holds exactly its bytes. Never waits; a
+    /// message that came in part is kept for the next call. `into` is cleared first; its memory may be swapped for other.
+    ///
+    /// # Errors
+    /// `Disconnected`, `Io`, `Protocol`.
+    fn try_recv(&mut self, into: &mut Vec<u8>) -> Result<bool, VerbsError>;
+
+    /// For [`Mailbox`](crate::Mailbox): from now on [`fd`](Self::fd) becomes readable when bytes of a message come.
+    /// `true` means some are there already: do not sleep.
+    fn arm(&mut self) -> bool;
+
+    /// For [`Mailbox`](crate::Mailbox): undoes [`arm`](Self::arm).
+    fn disarm(&mut self);
+
+    /// For [`Mailbox`](crate::Mailbox): the descriptor to poll for reading between `arm` and `disarm`.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// What crossed so far.
+    fn counters(&self) -> Counters;
+
+    /// Descriptor that reports `POLLHUP` or `POLLRDHUP` when the peer's process is gone (for a watchdog thread).
+    fn liveness_fd(&self) -> BorrowedFd<'_>;
+}

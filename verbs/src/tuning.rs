@@ -1,0 +1,20 @@
+//! How long to spin before sleeping.
+
+use std::time::Duration;
+
+/// Spin limits of a queue pair and its responder. The defaults come from the measurements in [`crate::tcp`].
+///
+/// Spinning yields the CPU between tries, so it does no harm when both ends share a CPU, and stops where others compute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// How long a read or fence looks for its response before it sleeps.
+    pub initiator_spin: Duration,
+    /// How long a responder looks for the next request before it sleeps.
+    pub responder_spin: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning { initiator_spin: Duration::from_micros(100), responder_spin: Duration::from_micros(200) }
+    }
+}

@@ -1,0 +1,109 @@
+//! Pairs of links for tests, and a time limit for each test.
+#![allow(dead_code)] // every test file uses a part of it
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use eos_verbs::{NodeId, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
+
+pub const BOTH: [TransportKind; 2] = [TransportKind::Tcp, TransportKind::Shm];
+pub const REGION: usize = 8 << 20;
+
+/// Runs `test` on a thread and fails when it takes longer than `seconds`.
+pub fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
+    let (done, finished) = channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(Duration::from_secs(seconds)) {
+        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {seconds} s"),
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// One end of a link and the region it offers.
+pub struct End {
+    pub link: Box<dyn QueuePair>,
+    pub region: Arc<Region>,
+}
+
+impl End {
+    pub fn join(node: u8, peer: u8, initiator: bool, wires: Wires) -> End {
+        let region = Region::new(REGION).expect("a region");
+        let peer = PeerName(NodeId(peer), "localhost".into());
+        let link = connect_pair(NodeId(node), peer, initiator, wires, &region, REGION as u64).expect("a link");
+        End { link, region }
+    }
+
+    /// Copy of bytes of this end's own region.
+    pub fn bytes(&self, offset: usize, len: usize) -> Vec<u8> {
+        assert!(offset + len <= self.region.len());
+        // SAFETY: in bounds; the tests look only when nobody writes.
+        unsafe { std::slice::from_raw_parts(self.region.base().add(offset), len).to_vec() }
+    }
+
+    /// Fills bytes of this end's own region.
+    pub fn fill(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.region.len());
+        // SAFETY: in bounds; the tests fill only when nobody reads.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.region.base().add(offset), bytes.len()) };
+    }
+
+    /// Polls for the next message.
+    pub fn receive(&mut self) -> Vec<u8> {
+        let mut message = Vec::new();
+        while !self.link.try_recv(&mut message).expect("a sound link") {
+            thread::yield_now();
+        }
+        message
+    }
+}
+
+/// Two connected TCP streams: (the one that connected, the one that accepted).
+pub fn tcp_streams() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+    (near, listener.accept().expect("accepted").0)
+}
+
+/// Wires for the initiator and for the acceptor.
+pub fn wires(kind: TransportKind) -> (Wires, Wires) {
+    match kind {
+        TransportKind::Shm => {
+            let (near, far) = UnixStream::pair().expect("a pair");
+            (Wires::Shm(near), Wires::Shm(far))
+        }
+        TransportKind::Tcp => {
+            let [(msg, msg_far), (forward, forward_far), (back, back_far)] = [(); 3].map(|()| tcp_streams());
+            let far = Wires::Tcp { msg: msg_far, forward: forward_far, back: back_far };
+            (Wires::Tcp { msg, forward, back }, far)
+        }
+    }
+}
+
+/// Node 0 and node `peer`, joined.
+pub fn pair_with(kind: TransportKind, peer: u8) -> (End, End) {
+    let (near, far) = wires(kind);
+    let acceptor = thread::spawn(move || End::join(peer, 0, false, far));
+    let initiator = End::join(0, peer, true, near);
+    (initiator, acceptor.join().expect("no panic"))
+}
+
+/// Node 0 and node 1, joined.
+pub fn pair(kind: TransportKind) -> (End, End) {
+    pair_with(kind, 1)
+}
+
+/// Bytes that differ from page to page.
+pub fn pattern(len: usize, seed: usize) -> Vec<u8> {
+    (0..len).map(|index| ((index + seed) % 251 + (index >> 12)) as u8).collect()
+}
