@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
 
 /// A program that works for long on memory that does not fit: sorting.
 fn long_program() -> Program {
@@ -27,9 +27,14 @@ fn resident_bytes(pid: u32) -> u64 {
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
 }
 
-/// Resident memory of home and its workers. With shm, what home has written to a peer's memory counts at home.
+/// Resident memory of home and of the workers, the children of `parent`. With shm, what home has written to a peer's
+/// memory counts at home, so neither alone tells whether peers hold pages.
+fn held(home: u32, parent: u32) -> u64 {
+    resident_bytes(home) + children(parent).into_iter().map(resident_bytes).sum::<u64>()
+}
+
 fn held_by_run(pid: u32) -> u64 {
-    resident_bytes(pid) + children(pid).into_iter().map(resident_bytes).sum::<u64>()
+    held(pid, pid)
 }
 
 fn expect(outcome: &Outcome, status: i32, words: &[&str]) {
@@ -65,9 +70,9 @@ fn a_daemons_worker_that_dies_ends_the_run_with_the_hosts_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let daemon = Daemon::local("512M", None);
     let run = start_long(&format!("--memory 32M {}", hosts_option(folder.path(), &[&daemon.address])));
-    let worker = || children(daemon.process.pid()).first().copied();
-    wait_until("it holds pages", SOON, || worker().is_some_and(|pid| resident_bytes(pid) > 40 << 20));
-    let worker = worker().expect("just seen");
+    let (home, serve) = (run.pid(), daemon.process.pid());
+    wait_until("it holds pages", SOON, || held(home, serve) > 150 << 20);
+    let worker = children(serve)[0];
     kill(worker, libc::SIGKILL);
     expect(&run.finish(SOON), 125, &[&daemon.address]);
     assert!(is_alive(daemon.process.pid()), "the daemon goes on");
@@ -78,9 +83,9 @@ fn a_daemon_that_dies_ends_its_workers_and_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let daemon = Daemon::local("512M", None);
     let run = start_long(&format!("--memory 32M {}", hosts_option(folder.path(), &[&daemon.address])));
-    let workers = || children(daemon.process.pid());
-    wait_until("it holds pages", SOON, || workers().iter().any(|pid| resident_bytes(*pid) > 40 << 20));
-    let workers = workers();
+    let (home, serve) = (run.pid(), daemon.process.pid());
+    wait_until("it holds pages", SOON, || held(home, serve) > 150 << 20);
+    let workers = children(serve);
     kill(daemon.process.pid(), libc::SIGKILL);
     expect(&run.finish(SOON), 125, &[&daemon.address]);
     wait_until("its worker is gone", SOON, || !workers.iter().any(|worker| is_alive(*worker)));
@@ -94,10 +99,9 @@ fn workers_end_when_home_is_killed() {
         let options = options.replace("daemon", &hosts_option(folder.path(), &[&daemon.address]));
         let run = start_long(&format!("--memory 32M {options}"));
         let pid = run.pid();
-        let workers = || if options.contains("local") { children(pid) } else { children(daemon.process.pid()) };
-        let held = || resident_bytes(pid) + workers().into_iter().map(resident_bytes).sum::<u64>();
-        wait_until("peers hold pages", SOON, || held() > 150 << 20);
-        let workers = workers();
+        let parent = if options.contains("local") { pid } else { daemon.process.pid() };
+        wait_until("peers hold pages", SOON, || held(pid, parent) > 150 << 20);
+        let workers = children(parent);
         kill(pid, libc::SIGKILL);
         assert_eq!(run.finish(SOON).status, -libc::SIGKILL);
         wait_until("the workers are gone", SOON, || !workers.iter().any(|worker| is_alive(*worker)));

@@ -41,7 +41,7 @@ impl Job {
 
     /// Compares with a native run: plain, over tcp, and with each seed.
     fn check(&self, folder: &Path) {
-        let limit = Duration::from_secs(if full() { 600 } else { 60 });
+        let limit = Duration::from_secs(if full() { 600 } else { 240 });
         let eos = Eos { limit, input: self.input.clone(), ..Eos::new(folder) };
         let native = eos.native(&self.program, &self.words);
         let mut ways = vec![vec![], words(&["--transport", "tcp"]), words(&["--transport", "tcp", "--torture", "21"])];

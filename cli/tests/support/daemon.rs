@@ -24,7 +24,7 @@ impl Daemon {
         }
         let process = start(&mut command);
         let pid = process.pid();
-        wait_until(&format!("{address} listens"), Duration::from_secs(10), || listens(pid, address));
+        wait_until(&format!("{address} listens"), Duration::from_secs(40), || listens(pid, address));
         Daemon { process, address: address.to_owned() }
     }
 

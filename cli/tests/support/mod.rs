@@ -38,7 +38,7 @@ pub struct Eos {
 
 impl Eos {
     pub fn new(folder: &Path) -> Self {
-        Self { limit: Duration::from_secs(60), input: None, folder: folder.to_owned() }
+        Self { limit: Duration::from_secs(240), input: None, folder: folder.to_owned() }
     }
 
     /// `eos-rdma` with these words.
