@@ -23,6 +23,8 @@ pub enum Command {
     Run(RunArgs),
     /// Offer this machine's memory and processor to runs elsewhere
     Serve(ServeArgs),
+    /// Check this machine and the peers, and say what helps
+    Doctor(DoctorArgs),
     /// Make the key that the hosts of a cluster share
     Key {
         #[command(subcommand)]
@@ -93,6 +95,23 @@ pub struct ServeArgs {
     /// Key of the cluster; without one only programs on this machine can call
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 if runs work, 1 if something they need is missing, 125 for wrong usage.")]
+pub struct DoctorArgs {
+    /// File that names peers to check, one "HOST[:PORT] [memory=SIZE]" a line
+    #[arg(long, value_name = "FILE")]
+    pub peers: Option<PathBuf>,
+    /// Key of the cluster, made by "eos-rdma key new FILE"
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// What must be possible: auto, tcp or shm
+    #[arg(long, value_name = "TRANSPORT", default_value_t = TransportChoice::Auto)]
+    pub transport: TransportChoice,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

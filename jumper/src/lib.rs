@@ -11,10 +11,12 @@
 //! | [`signals`] | the program's handlers, masks and frames |
 //! | [`jump`] | moving execution |
 //! | [`cluster`] | peers: hosts file, daemon, links |
+//! | [`doctor`] | what this machine and the peers have and lack |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cluster;
 pub mod config;
+pub mod doctor;
 pub mod executor;
 pub mod forward;
 pub mod gateway;

@@ -4,7 +4,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::host::boot_id;
 use crate::cluster::messages::{DaemonAddress, PROTOCOL_VERSION, RunId};
 use eos_verbs::session::{self, ClusterKey, Hello, Purpose, Welcome};
-use eos_verbs::{ChannelKind, NodeId, TransportChoice, Wires};
+use eos_verbs::{ChannelKind, NodeId, TransportChoice, TransportKind, Wires};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
@@ -58,6 +58,22 @@ impl Caller {
         }
     }
 
+    /// What [`wires`](Self::wires) would choose, without a worker and without a link.
+    pub fn forecast(
+        &self,
+        to: &DaemonAddress,
+        choice: TransportChoice,
+    ) -> Result<(TransportKind, String), ClusterError> {
+        if choice == TransportChoice::Tcp {
+            return Ok((TransportKind::Tcp, "as asked for".to_owned()));
+        }
+        match shm_stream(to) {
+            Ok(_) => Ok((TransportKind::Shm, "same host".to_owned())),
+            Err(reason) if choice == TransportChoice::Shm => Err(ClusterError::NoShm { host: to.name.clone(), reason }),
+            Err(reason) => Ok((TransportKind::Tcp, reason)),
+        }
+    }
+
     fn tcp_wires(&self, to: &DaemonAddress) -> Result<Wires, ClusterError> {
         let channel = |kind| {
             let (stream, _) = self.call(&to.name, to.address, Purpose::Channel { kind })?;
@@ -70,19 +86,24 @@ impl Caller {
         })
     }
 
-    /// The error says why shared memory is impossible. Processes of one host may be in different
-    /// network namespaces: then the abstract socket is not there.
+    /// The error says why shared memory is impossible.
     fn shm_wires(&self, to: &DaemonAddress) -> Result<Wires, String> {
-        if to.boot_id.is_empty() || to.boot_id != boot_id() {
-            return Err("another host".to_owned());
-        }
-        let unix_name = to.unix_name.as_deref().ok_or("it offers none")?;
-        let mut stream = connect_abstract(unix_name).map_err(|_| "same host, another network namespace".to_owned())?;
+        let mut stream = shm_stream(to)?;
         let kind = ChannelKind::Shm;
         let hello = self.hello(Purpose::Channel { kind });
         session::initiate(&mut stream, &self.key, &hello).map_err(|error| error.to_string())?;
         Ok(Wires::Shm(stream))
     }
+}
+
+/// A stream to a daemon of this host. Processes of one host may be in different network namespaces:
+/// then the abstract socket is not there.
+fn shm_stream(to: &DaemonAddress) -> Result<UnixStream, String> {
+    if to.boot_id.is_empty() || to.boot_id != boot_id() {
+        return Err("another host".to_owned());
+    }
+    let unix_name = to.unix_name.as_deref().ok_or("it offers none")?;
+    connect_abstract(unix_name).map_err(|_| "same host, another network namespace".to_owned())
 }
 
 fn connect_abstract(name: &str) -> io::Result<UnixStream> {
@@ -98,6 +119,28 @@ pub fn resolve(name: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, Clu
         true => Err(lookup(io::Error::other("it has none"))),
         false => Ok(found),
     }
+}
+
+/// Tries the addresses of one host in turn. The first error is told if none works, unless a later
+/// address did answer.
+pub(crate) fn try_addresses<T>(
+    addresses: &[SocketAddr],
+    attempt: impl Fn(SocketAddr) -> Result<T, ClusterError>,
+) -> Result<T, ClusterError> {
+    let mut told = None;
+    for address in addresses {
+        match attempt(*address) {
+            Ok(value) => return Ok(value),
+            Err(error) if answered(&error) => return Err(error),
+            Err(error) => drop(told.get_or_insert(error)),
+        }
+    }
+    Err(told.expect("a host has at least one address"))
+}
+
+/// Whether the error came from a daemon: then another address of the same host is no better.
+fn answered(error: &ClusterError) -> bool {
+    !matches!(error, ClusterError::Down { .. } | ClusterError::Unreachable { .. } | ClusterError::TimedOut { .. })
 }
 
 /// Notices within about ten seconds that the other host has gone silently (tcp(7)).

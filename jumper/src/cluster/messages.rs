@@ -1,7 +1,9 @@
 //! What home, daemons and workers tell each other while a run is set up (postcard).
 
+use crate::cluster::ClusterError;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::lease::LeaseTerms;
+use eos_verbs::session::Welcome;
 use eos_verbs::{NodeId, TransportChoice, TransportKind};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -91,6 +93,21 @@ pub struct DaemonAddress {
     pub boot_id: String,
     /// Its abstract unix socket.
     pub unix_name: Option<String>,
+}
+
+impl RunReply {
+    /// Reads the payload of a welcome from `host`.
+    pub fn decode(host: &str, payload: &[u8]) -> Result<RunReply, ClusterError> {
+        let what = || "its answer makes no sense".to_owned();
+        postcard::from_bytes(payload).map_err(|_| ClusterError::Worker { host: host.to_owned(), what: what() })
+    }
+}
+
+impl DaemonAddress {
+    /// The daemon that answered `welcome` at `address`; `name` as people call it.
+    pub fn new(name: String, address: SocketAddr, welcome: Welcome) -> DaemonAddress {
+        DaemonAddress { name, address, boot_id: welcome.boot_id, unix_name: welcome.unix_name }
+    }
 }
 
 /// Worker to home: whether all its links are up.

@@ -7,7 +7,7 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::cpu::CpuFeatures;
-use crate::cluster::dial::{Caller, resolve};
+use crate::cluster::dial::{Caller, resolve, try_addresses};
 use crate::cluster::host::random;
 use crate::cluster::hosts::HostSpec;
 use crate::cluster::local::LocalWorkers;
@@ -225,10 +225,9 @@ fn join_daemon(
         Ok((stream, welcome, address))
     };
     let addresses = resolve(&name, &spec.host, spec.port)?;
-    let (control, welcome, address) = first_success(&addresses, call)?;
-    let reply: RunReply = postcard::from_bytes(&welcome.payload)
-        .map_err(|_| ClusterError::Worker { host: name.clone(), what: "its answer makes no sense".to_owned() })?;
-    let daemon = DaemonAddress { name: name.clone(), address, boot_id: welcome.boot_id, unix_name: welcome.unix_name };
+    let (control, welcome, address) = try_addresses(&addresses, call)?;
+    let reply = RunReply::decode(&name, &welcome.payload)?;
+    let daemon = DaemonAddress::new(name.clone(), address, welcome);
     let (wires, transport_reason) = caller.wires(&daemon, options.transport)?;
     let mut peer = Peer {
         node,
@@ -248,26 +247,4 @@ fn join_daemon(
 fn link_to(peer: &Peer, wires: eos_verbs::Wires, options: &ConnectOptions) -> Result<Link, ClusterError> {
     let name = PeerName(peer.node, peer.name.clone());
     Ok(connect_pair(NodeId::HOME, name, true, wires, &options.region, 0)?)
-}
-
-/// Tries the addresses of one host in turn. The first error is told if none works, unless a later
-/// address did answer.
-fn first_success<A: Copy, T>(
-    addresses: &[A],
-    attempt: impl Fn(A) -> Result<T, ClusterError>,
-) -> Result<T, ClusterError> {
-    let mut told = None;
-    for address in addresses {
-        match attempt(*address) {
-            Ok(value) => return Ok(value),
-            Err(error) if answered(&error) => return Err(error),
-            Err(error) => drop(told.get_or_insert(error)),
-        }
-    }
-    Err(told.expect("a host has at least one address"))
-}
-
-/// Whether the error came from a daemon: then another address of the same host is no better.
-fn answered(error: &ClusterError) -> bool {
-    !matches!(error, ClusterError::Down { .. } | ClusterError::Unreachable { .. } | ClusterError::TimedOut { .. })
 }
