@@ -23,7 +23,8 @@ at() {
     if namespaces; then ip netns exec "$NET_PREFIX$node" "$@"; else "$@"; fi
 }
 address() { if namespaces; then echo "10.77.1.$(($1 + 1))"; else echo 10.77.1.1; fi; }
-device() { if namespaces; then echo "$NET_PREFIX$1"; else echo "${NET_PREFIX}0"; fi; }
+interface() { if namespaces; then echo "$NET_PREFIX$1"; else echo "${NET_PREFIX}0"; fi; }
+device() { echo "rxe_$(interface "$1")"; }
 
 spawn() {
     local node=$1
@@ -65,14 +66,12 @@ gid() {
 
 cable() {
     if namespaces; then
-        ip link add "${NET_PREFIX}a" mtu 4300 type veth peer name "${NET_PREFIX}b" mtu 4300
         ip netns add "${NET_PREFIX}0"
         ip netns add "${NET_PREFIX}1"
-        ip link set "${NET_PREFIX}a" netns "${NET_PREFIX}0" name eth0
-        ip link set "${NET_PREFIX}b" netns "${NET_PREFIX}1" name eth0
+        ip -n "${NET_PREFIX}0" link add "$(interface 0)" mtu 4300 type veth peer name "$(interface 1)" mtu 4300 netns "${NET_PREFIX}1"
     else
-        ip link add eth0 mtu 4300 type veth peer name eth0peer mtu 4300
-        ip link set eth0peer up
+        ip link add "$(interface 0)" mtu 4300 type veth peer name "${NET_PREFIX}end" mtu 4300
+        ip link set "${NET_PREFIX}end" up
     fi
 }
 
@@ -82,25 +81,27 @@ net_up() {
     ! namespaces || nodes=(0 1)
     cable
     for node in "${nodes[@]}"; do
-        at "$node" ip address add "$(address "$node")/24" dev eth0
         at "$node" ip link set lo up
-        at "$node" ip link set eth0 up
-        at "$node" rdma link add "$(device "$node")" type rxe netdev eth0
+        at "$node" ip link set "$(interface "$node")" up
+        at "$node" ip address add "$(address "$node")/24" dev "$(interface "$node")"
     done
-    for node in "${nodes[@]}"; do until_true 20 gid "$node" >/dev/null; done
+    for node in "${nodes[@]}"; do
+        at "$node" scripts/rxe-up "$(interface "$node")"
+        until_true 20 gid "$node" >/dev/null
+    done
 }
 
 net_down() {
     local pid
     for pid in "${NET_PIDS[@]}"; do end "$pid"; done
     NET_PIDS=()
-    rdma link delete "${NET_PREFIX}0" 2>/dev/null || true
-    rdma link delete "${NET_PREFIX}1" 2>/dev/null || true
+    # Devices first: one whose interface goes takes its time.
+    scripts/rxe-down >/dev/null || true
     if namespaces; then
-        ip netns del "${NET_PREFIX}0" 2>/dev/null || true
-        ip netns del "${NET_PREFIX}1" 2>/dev/null || true
+        ip netns del "${NET_PREFIX}0" || true
+        ip netns del "${NET_PREFIX}1" || true
     else
-        ip link delete eth0 2>/dev/null || true
+        ip link delete "$(interface 0)" || true
     fi
 }
 
@@ -108,7 +109,7 @@ lossy() {
     local node
     namespaces || { echo "no cable to lose packets on" >&2; return 1; }
     for node in 0 1; do
-        at "$node" tc qdisc del dev eth0 root 2>/dev/null || true
-        [ "$*" = none ] || at "$node" tc qdisc add dev eth0 root netem "$@"
+        at "$node" tc qdisc del dev "$(interface "$node")" root 2>/dev/null || true
+        [ "$*" = none ] || at "$node" tc qdisc add dev "$(interface "$node")" root netem "$@"
     done
 }
