@@ -15,6 +15,7 @@ pub mod error;
 pub mod mailbox;
 pub mod names;
 pub mod queue_pair;
+pub mod rdma;
 pub mod region;
 pub mod session;
 pub mod shm;
