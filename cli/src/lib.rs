@@ -1,6 +1,7 @@
 //! The command line of eos-rdma: reads options, calls the library, turns errors into one sentence.
 
 mod args;
+mod bench;
 mod doctor;
 mod error;
 mod key;
@@ -42,6 +43,7 @@ fn execute(cli: Cli) -> i32 {
             Ok(status) => return status,
             Err(error) => Err(error),
         },
+        Command::Bench { command } => bench::bench(command),
         Command::Key { command } => key::key(command),
         Command::Worker(args) => upper_half(original).and_then(|()| worker::worker(args)),
         Command::Layout => upper_half(original).map(|()| layout_check::print()),

@@ -1,14 +1,12 @@
 //! Calling a daemon: connect, prove the key, say what for.
 
-use crate::cluster::ClusterError;
-use crate::cluster::host::boot_id;
 use crate::cluster::messages::{DaemonAddress, PROTOCOL_VERSION, RunId};
+use crate::cluster::stretch::Link;
+use crate::cluster::{ClusterError, choice};
 use eos_verbs::session::{self, ClusterKey, Hello, Purpose, Welcome};
-use eos_verbs::{ChannelKind, NodeId, TransportChoice, TransportKind, Wires};
+use eos_verbs::{ChannelKind, NodeId, TransportChoice, TransportKind, VerbsError, Wires};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long connecting may take.
@@ -45,33 +43,42 @@ impl Caller {
         Ok((stream, welcome))
     }
 
-    /// Opens the wires of one link to the worker behind a daemon, by the best transport that
-    /// `choice` allows; also says in a few words why this one.
-    pub fn wires(&self, to: &DaemonAddress, choice: TransportChoice) -> Result<(Wires, String), ClusterError> {
-        if choice == TransportChoice::Tcp {
-            return Ok((self.tcp_wires(to)?, "as asked for".to_owned()));
-        }
-        match self.shm_wires(to) {
-            Ok(wires) => Ok((wires, "same host".to_owned())),
-            Err(reason) if choice == TransportChoice::Shm => Err(ClusterError::NoShm { host: to.name.clone(), reason }),
-            Err(reason) => Ok((self.tcp_wires(to)?, reason)),
-        }
-    }
-
-    /// What [`wires`](Self::wires) would choose, without a worker and without a link.
-    pub fn forecast(
+    /// Links this node to the worker behind a daemon, by the best transport that `choice` allows and
+    /// both ends have; also says in a few words why this one. `connect` makes a link of its wires.
+    ///
+    /// Under `auto` a transport that turns out not to work is given up for the next.
+    pub fn link(
         &self,
         to: &DaemonAddress,
         choice: TransportChoice,
-    ) -> Result<(TransportKind, String), ClusterError> {
-        if choice == TransportChoice::Tcp {
-            return Ok((TransportKind::Tcp, "as asked for".to_owned()));
-        }
-        match shm_stream(to) {
-            Ok(_) => Ok((TransportKind::Shm, "same host".to_owned())),
-            Err(reason) if choice == TransportChoice::Shm => Err(ClusterError::NoShm { host: to.name.clone(), reason }),
-            Err(reason) => Ok((TransportKind::Tcp, reason)),
-        }
+        connect: impl Fn(Wires) -> Result<Link, VerbsError>,
+    ) -> Result<(Link, String), ClusterError> {
+        let host = || to.name.clone();
+        let choice::Chosen { kind, reason } = choice::choose(to, choice)?;
+        let failed = match kind {
+            TransportKind::Tcp => return Ok((connect(self.tcp_wires(to)?)?, reason)),
+            TransportKind::Shm => match self.shm_wires(to) {
+                Ok(wires) => return Ok((connect(wires)?, reason)),
+                Err(cause) if choice == TransportChoice::Shm => {
+                    return Err(ClusterError::NoShm { host: host(), reason: cause });
+                }
+                Err(cause) => format!("shm failed: {cause}"),
+            },
+            TransportKind::Rdma => match self.rdma_link(to, &connect) {
+                Ok(link) => return Ok((link, reason)),
+                Err(error) if choice == TransportChoice::Rdma => return Err(error),
+                Err(error) => format!("rdma failed: {error}"),
+            },
+        };
+        Ok((connect(self.tcp_wires(to)?)?, failed))
+    }
+
+    fn rdma_link(
+        &self,
+        to: &DaemonAddress,
+        _connect: impl Fn(Wires) -> Result<Link, VerbsError>,
+    ) -> Result<Link, ClusterError> {
+        Err(ClusterError::NoRdma { host: to.name.clone(), reason: "not yet".to_owned() })
     }
 
     fn tcp_wires(&self, to: &DaemonAddress) -> Result<Wires, ClusterError> {
@@ -88,27 +95,12 @@ impl Caller {
 
     /// The error says why shared memory is impossible.
     fn shm_wires(&self, to: &DaemonAddress) -> Result<Wires, String> {
-        let mut stream = shm_stream(to)?;
+        let mut stream = choice::shm_stream(to)?;
         let kind = ChannelKind::Shm;
         let hello = self.hello(Purpose::Channel { kind });
         session::initiate(&mut stream, &self.key, &hello).map_err(|error| error.to_string())?;
         Ok(Wires::Shm(stream))
     }
-}
-
-/// A stream to a daemon of this host. Processes of one host may be in different network namespaces:
-/// then the abstract socket is not there.
-fn shm_stream(to: &DaemonAddress) -> Result<UnixStream, String> {
-    if to.boot_id.is_empty() || to.boot_id != boot_id() {
-        return Err("another host".to_owned());
-    }
-    let unix_name = to.unix_name.as_deref().ok_or("it offers none")?;
-    connect_abstract(unix_name).map_err(|_| "same host, another network namespace".to_owned())
-}
-
-fn connect_abstract(name: &str) -> io::Result<UnixStream> {
-    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-    UnixStream::connect_addr(&address)
 }
 
 /// All addresses of a host.

@@ -103,6 +103,7 @@ pub fn wires_pair(transport: TransportKind) -> io::Result<(Wires, Wires)> {
             let theirs = Wires::Tcp { msg: their_msg, forward: their_forward, back: their_back };
             Ok((ours, theirs))
         }
+        TransportKind::Rdma => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

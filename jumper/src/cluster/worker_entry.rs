@@ -9,7 +9,7 @@
 use crate::cluster::ClusterError;
 use crate::cluster::dial::Caller;
 use crate::cluster::lease::Lease;
-use crate::cluster::messages::{Reach, RunId, SetupReport, Topology, WorkerSetup, encode};
+use crate::cluster::messages::{LinkReport, Reach, RunId, SetupReport, Topology, WorkerSetup, encode};
 use crate::cluster::signal_set::ignore_sigpipe;
 use crate::cluster::stretch::Link;
 use crate::cluster::watchdog::{Watchdog, Watched};
@@ -188,7 +188,7 @@ impl Joining {
         let topology = self.hear_topology()?;
         let outcome = self.link_peers(&topology);
         let report = match &outcome {
-            Ok(()) => SetupReport::Ready,
+            Ok(made) => SetupReport::Ready(made.clone()),
             Err(error) => SetupReport::Failed(error.to_string()),
         };
         if let Some(home) = &mut self.links[0] {
@@ -211,8 +211,9 @@ impl Joining {
         }
     }
 
-    /// In the order of the numbers, as everywhere: see `stretch`.
-    fn link_peers(&mut self, topology: &Topology) -> Result<(), WorkerError> {
+    /// In the order of the numbers, as everywhere: see `stretch`. Returns the links that this worker has made.
+    fn link_peers(&mut self, topology: &Topology) -> Result<Vec<LinkReport>, WorkerError> {
+        let mut made = Vec::new();
         for other in &topology.nodes {
             let name = PeerName(other.node, other.name.clone());
             let link = match (&other.reach, other.node.cmp(&self.me)) {
@@ -221,14 +222,15 @@ impl Joining {
                 (Reach::Passed(_), _) => Some(self.receive(name, true)?),
                 (Reach::Daemon(daemon), _) => {
                     let caller = Caller { run_id: self.run_id, me: self.me, key: self.key.clone() };
-                    let (wires, _) = caller.wires(daemon, topology.transport)?;
-                    let link = connect_pair(self.me, name, true, wires, &self.region, 0)?;
+                    let connect = |wires| connect_pair(self.me, name.clone(), true, wires, &self.region, 0);
+                    let (link, reason) = caller.link(daemon, topology.transport, connect)?;
+                    made.push(LinkReport { to: other.node, transport: link.transport(), reason });
                     Some(link)
                 }
             };
             self.links.push(link);
         }
-        Ok(())
+        Ok(made)
     }
 
     fn accept(&mut self, peer: PeerName) -> Result<Link, WorkerError> {

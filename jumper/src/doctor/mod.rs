@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `machine` | kernel, processor, address space, memory of this machine |
 //! | `trial` | mechanisms that are really tried, each in a child process |
+//! | `rdma` | library, devices and ports of this machine |
 //! | `peers` | the hosts of a hosts file, called as `run` calls them |
 //!
 //! The wording of each check is a pure function of what was found, so that it is tested without the machine that has it.
 
 mod machine;
 mod peers;
+mod rdma;
 mod trial;
 
 use crate::cluster::ClusterError;
@@ -22,7 +24,7 @@ use serde::Serialize;
 /// for hosts that do not answer.
 pub fn examine(hosts: &[HostSpec], key: &ClusterKey, choice: TransportChoice) -> Vec<Section> {
     let mut here = machine::examine();
-    here.checks.push(machine::locked_memory(false));
+    here.checks.extend(rdma::examine(choice));
     let mut sections = vec![here];
     sections.extend(peers::examine(hosts, key, choice));
     sections

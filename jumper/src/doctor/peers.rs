@@ -6,6 +6,7 @@
 
 use super::{Check, Section, check_of};
 use crate::cluster::ClusterError;
+use crate::cluster::choice::{Chosen, choose};
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::dial::{CONNECT_LIMIT, Caller, resolve, try_addresses};
 use crate::cluster::host::random;
@@ -57,7 +58,7 @@ fn call(caller: &Caller, spec: &HostSpec) -> Result<Answer, ClusterError> {
         Ok((welcome, address))
     })?;
     let reply = RunReply::decode(&name, &welcome.payload)?;
-    Ok(Answer { daemon: DaemonAddress::new(name, address, welcome), reply })
+    Ok(Answer { daemon: DaemonAddress::new(name, address, welcome, &reply), reply })
 }
 
 /// Checks of a host that let us in.
@@ -68,7 +69,7 @@ fn healthy(caller: &Caller, spec: &HostSpec, answer: &Answer, choice: TransportC
         release(&answer.reply.release),
         memory(answer.reply.memory_bytes, spec.memory),
         processor(&CpuFeatures::here().missing_in(&answer.reply.cpu)),
-        transport(caller.forecast(&answer.daemon, choice)),
+        transport(choose(&answer.daemon, choice)),
         round_trip(median_round_trip(answer.daemon.address)),
     ]
 }
@@ -120,9 +121,9 @@ fn processor(lacks: &[&str]) -> Check {
     }
 }
 
-fn transport(forecast: Result<(eos_verbs::TransportKind, String), ClusterError>) -> Check {
-    match forecast {
-        Ok((kind, reason)) => Check::ok("transport", format!("{kind} ({reason})")),
+fn transport(chosen: Result<Chosen, ClusterError>) -> Check {
+    match chosen {
+        Ok(Chosen { kind, reason }) => Check::ok("transport", format!("{kind} ({reason})")),
         Err(error) => Check::failed_with("transport", &error.to_string()),
     }
 }

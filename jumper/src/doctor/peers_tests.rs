@@ -67,7 +67,7 @@ fn a_processor_that_lacks_something_serves_memory_only() {
 
 #[test]
 fn the_transport_comes_with_its_reason_or_the_remedy() {
-    let good = transport(Ok((TransportKind::Tcp, "another host".to_owned())));
+    let good = transport(Ok(Chosen { kind: TransportKind::Tcp, reason: "another host".to_owned() }));
     assert_eq!((good.state, good.found.as_str()), (State::Ok, "tcp (another host)"));
     let bad = transport(Err(ClusterError::NoShm { host: HOST.to_owned(), reason: "another host".to_owned() }));
     assert!(bad.state == State::Failed && bad.text().ends_with("use --transport auto"), "{bad:?}");

@@ -38,11 +38,11 @@ pub(super) fn all(links: &mut [Option<Link>], rounds: usize) -> Result<Vec<Row>,
     fill(link)?;
     for bytes in SIZES {
         let latency = read_latency(link, bytes, rounds)?;
-        rows.push(row("READ", bytes, latency, Some(read_bandwidth(link, bytes)?)));
+        rows.push(row("READ", bytes, latency, Some(read_bandwidth(link, bytes, rounds)?)));
     }
     for bytes in SIZES {
         let latency = write_latency(link, bytes, rounds)?;
-        rows.push(row("WRITE", bytes, latency, Some(write_bandwidth(link, bytes)?)));
+        rows.push(row("WRITE", bytes, latency, Some(write_bandwidth(link, bytes, rounds)?)));
     }
     for bytes in SIZES {
         rows.push(row("SEND", bytes, send_latency(links, bytes, rounds)?, None));
@@ -79,7 +79,7 @@ impl Places {
 
     fn next(&mut self, bytes: usize) -> u64 {
         let place = self.next;
-        self.next = (place + self.step) % (REGION_BYTES - bytes as u64) & !4095;
+        self.next = ((place + self.step) % (REGION_BYTES - bytes as u64)) & !4095;
         place
     }
 }
@@ -101,11 +101,11 @@ fn time(rounds: usize, mut call: impl FnMut() -> Result<(), VerbsError>) -> Resu
     Ok(us)
 }
 
-/// MiB a second of calls that move `bytes` each.
-fn rate(bytes: usize, mut call: impl FnMut() -> Result<(), VerbsError>) -> Result<f64, VerbsError> {
+/// MiB a second of at most `rounds` calls that move `bytes` each.
+fn rate(rounds: usize, bytes: usize, mut call: impl FnMut() -> Result<(), VerbsError>) -> Result<f64, VerbsError> {
     call()?;
     let (start, mut calls) = (Instant::now(), 0);
-    while start.elapsed() < TIME_MAX {
+    while calls == 0 || (calls < rounds && start.elapsed() < TIME_MAX) {
         call()?;
         calls += 1;
     }
@@ -124,11 +124,11 @@ fn read_latency(link: &mut Link, bytes: usize, rounds: usize) -> Result<Vec<f64>
     })
 }
 
-fn read_bandwidth(link: &mut Link, bytes: usize) -> Result<f64, VerbsError> {
+fn read_bandwidth(link: &mut Link, bytes: usize, rounds: usize) -> Result<f64, VerbsError> {
     let (mut places, batch) = (Places::new(bytes), batch_of(bytes));
     let reads: Vec<_> = (0..batch).map(|_| (places.next(bytes), bytes)).collect();
     let mut into = vec![0; batch * bytes];
-    rate(batch * bytes, || link.read_list(&reads, &mut into))
+    rate(rounds, batch * bytes, || link.read_list(&reads, &mut into))
 }
 
 fn write_latency(link: &mut Link, bytes: usize, rounds: usize) -> Result<Vec<f64>, VerbsError> {
@@ -139,9 +139,9 @@ fn write_latency(link: &mut Link, bytes: usize, rounds: usize) -> Result<Vec<f64
     })
 }
 
-fn write_bandwidth(link: &mut Link, bytes: usize) -> Result<f64, VerbsError> {
+fn write_bandwidth(link: &mut Link, bytes: usize, rounds: usize) -> Result<f64, VerbsError> {
     let (mut places, batch, data) = (Places::new(bytes), batch_of(bytes), vec![3; bytes]);
-    rate(batch * bytes, || {
+    rate(rounds, batch * bytes, || {
         for _ in 0..batch {
             link.post_write(places.next(bytes), &data)?;
         }

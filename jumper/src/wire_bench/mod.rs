@@ -37,7 +37,7 @@ pub struct BenchOptions {
     pub key: ClusterKey,
     /// Transport asked for.
     pub transport: TransportChoice,
-    /// Calls that are timed for each latency, at most; a measurement also ends after some tenths of a second.
+    /// Calls that are timed for each number, at most; a measurement also ends after some tenths of a second.
     pub rounds: usize,
     /// Executable of a local peer; `None`: this process's own.
     pub worker_exe: Option<PathBuf>,
