@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::error::VerbsError;
 use crate::names::{NodeId, PeerName};
 use crate::queue_pair::QueuePair;
+use crate::rdma::{self, PortChoice};
 use crate::region::Region;
 use crate::tuning::Tuning;
 use crate::{shm, tcp};
@@ -32,6 +33,14 @@ pub enum Wires {
     },
     /// One unix stream, between two processes of one host.
     Shm(UnixStream),
+    /// One TCP connection, over which the queue pairs are brought up; it stays open. Whether this end can use RDMA for it,
+    /// [`rdma::usable_for`] tells.
+    Rdma {
+        /// The connection.
+        control: TcpStream,
+        /// The port to use; `None`: the one that [`rdma::usable_for`] finds.
+        port: Option<PortChoice>,
+    },
 }
 
 /// Joins this node to `peer`. Both ends call it at the same time, one of them as the initiator. The ends tell each other
@@ -39,7 +48,7 @@ pub enum Wires {
 ///
 /// # Errors
 /// `Disconnected` when the peer does not answer in 5 s, `Protocol` when it is another node or has another region length than
-/// expected, `Local` when this node is short of threads, memory or descriptors.
+/// expected, `Local` when this node is short of threads, memory or descriptors, `Rdma` when it cannot use RDMA for the link.
 pub fn connect_pair(
     me: NodeId,
     peer: PeerName,
@@ -68,10 +77,11 @@ pub fn connect_pair_with(
     Ok(match wires {
         Wires::Tcp { msg, forward, back } => Box::new(tcp::connect(&link, msg, forward, back)?),
         Wires::Shm(stream) => Box::new(shm::connect(&link, stream)?),
+        Wires::Rdma { control, port } => Box::new(rdma::connect(&link, control, port)?),
     })
 }
 
-/// What both transports need to know to connect.
+/// What all transports need to know to connect.
 pub(crate) struct Terms {
     pub(crate) me: NodeId,
     pub(crate) peer: PeerName,

@@ -52,7 +52,7 @@ pub enum TransportKind {
     Tcp,
     /// The peer's region mapped into this process (same host).
     Shm,
-    /// An RC queue pair: InfiniBand, RoCE, soft-RoCE.
+    /// RC queue pairs of an RDMA device.
     Rdma,
 }
 
@@ -76,7 +76,7 @@ pub enum TransportChoice {
     Tcp,
     /// Always shm; peers on other hosts are refused.
     Shm,
-    /// Always rdma; peers without it are refused.
+    /// Always rdma; peers that have no RDMA device on a common network are refused.
     Rdma,
 }
 
@@ -121,6 +121,8 @@ pub enum ChannelKind {
     Back,
     /// shm: the unix stream that passes descriptors and shows that the peer lives.
     Shm,
+    /// rdma: the exchange of addresses and keys, requests for fresh queue pairs, and the sign that the peer lives.
+    Rdma,
 }
 
 #[cfg(test)]
@@ -132,7 +134,7 @@ mod tests {
         for choice in [TransportChoice::Auto, TransportChoice::Tcp, TransportChoice::Shm, TransportChoice::Rdma] {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        assert!("smoke".parse::<TransportChoice>().is_err());
+        assert!("ethernet".parse::<TransportChoice>().is_err());
     }
 
     #[test]

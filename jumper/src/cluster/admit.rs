@@ -1,6 +1,6 @@
 //! The daemon's door: who calls, may they come in, and what for. One short-lived thread a call.
 
-use crate::cluster::choice::rdma_at;
+use crate::cluster::choice::rdma_of_lender;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::dial::keep_alive;
 use crate::cluster::lease::LeasePool;
@@ -209,7 +209,10 @@ impl Shared {
     /// `called_at`: this host's address of the call, if it matters whether rdma can be used there.
     fn welcome(&self, memory_bytes: u64, called_at: Option<IpAddr>) -> Welcome {
         let release = env!("CARGO_PKG_VERSION").to_owned();
-        let rdma = called_at.map_or_else(|| Err("not asked for".to_owned()), rdma_at);
+        let rdma = match called_at {
+            Some(address) => rdma_of_lender(address, memory_bytes),
+            None => Err("not asked for".to_owned()),
+        };
         let reply = RunReply { release, cpu: self.cpu.clone(), memory_bytes, rdma };
         Welcome { boot_id: self.boot_id.clone(), unix_name: self.unix_name.clone(), payload: encode(&reply) }
     }

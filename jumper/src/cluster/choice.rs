@@ -4,12 +4,13 @@
 //! daemon tells what it found in the answer to the call that starts a worker.
 
 use crate::cluster::ClusterError;
-use crate::cluster::host::boot_id;
+use crate::cluster::host::{LOCK_REMEDY, boot_id, lockable_bytes};
 use crate::cluster::messages::DaemonAddress;
-use eos_verbs::rdma::{self, Device, GidKind, LinkLayer, PortState, RdmaError};
+use crate::size::Size;
+use eos_verbs::rdma::{self, Gid, GidKind, LinkLayer, PortState};
 use eos_verbs::{TransportChoice, TransportKind};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 
@@ -73,35 +74,34 @@ fn rdma_towards(address: SocketAddr) -> Result<(), String> {
 
 /// Whether this node can use rdma at an address of its own; the error says why not and what helps.
 pub fn rdma_at(local: IpAddr) -> Result<(), String> {
-    rdma::devices().and_then(|devices| port_at(&devices, local)).map_err(|error| error.to_string())
+    rdma::usable_at(local).map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether two processes of this node can use rdma between them; the error says why not and what helps.
-pub fn rdma_within() -> Result<(), String> {
-    let usable = |port: &rdma::Port| port.state == PortState::Active && !port.gids.is_empty();
-    match rdma::devices().map_err(|error| error.to_string())?.iter().flat_map(|device| &device.ports).any(usable) {
-        true => Ok(()),
-        false => Err("no port of an RDMA device is active; eos-rdma doctor lists them".to_owned()),
-    }
-}
-
-/// Whether there is an active port for `local`: a RoCE v2 port with this address, or an InfiniBand port.
-fn port_at(devices: &[Device], local: IpAddr) -> Result<(), RdmaError> {
-    let local = local.to_canonical();
-    let ports = || devices.iter().flat_map(|device| device.ports.iter().map(move |port| (device, port)));
-    let mut down = None;
-    for (device, port) in ports() {
-        let carries = match port.link_layer {
-            LinkLayer::InfiniBand => true,
-            LinkLayer::Ethernet => port.gids.iter().any(|gid| gid.kind == GidKind::RoceV2 && gid.ip() == local),
-        };
-        match port.state {
-            PortState::Active if carries => return Ok(()),
-            _ if carries => down = Some(RdmaError::PortDown { device: device.name.clone(), port: port.number }),
-            _ => {}
+/// As [`rdma_at`], for a node that lends `lent` bytes, all of which have to be locked.
+pub fn rdma_of_lender(local: IpAddr, lent: u64) -> Result<(), String> {
+    rdma_at(local)?;
+    match lockable_bytes() {
+        Some(limit) if limit < lent => {
+            Err(format!("its limit of locked memory is {} and it lends {}; {LOCK_REMEDY}", Size(limit), Size(lent)))
         }
+        _ => Ok(()),
     }
-    Err(down.unwrap_or(RdmaError::NoPort { address: local }))
+}
+
+/// The address at which two processes of this node can use rdma between them; the error says why there is none.
+pub fn rdma_within() -> Result<IpAddr, String> {
+    let devices = rdma::devices().map_err(|error| error.to_string())?;
+    let ports = || devices.iter().flat_map(|device| &device.ports).filter(|port| port.state == PortState::Active);
+    let addresses = ports().flat_map(|port| &port.gids).filter(|gid| gid.kind == GidKind::RoceV2).map(Gid::ip);
+    // a link-local address cannot be bound without its interface
+    let is_whole = |address: &IpAddr| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if let Some(address) = { addresses }.find(is_whole) {
+        return Ok(address);
+    }
+    match ports().any(|port| port.link_layer == LinkLayer::InfiniBand) {
+        true => Ok(Ipv4Addr::LOCALHOST.into()),
+        false => Err("no active RDMA port has an address; eos-rdma doctor lists them".to_owned()),
+    }
 }
 
 /// The address that packets to `address` leave from. Nothing is sent.

@@ -62,12 +62,12 @@ impl Caller {
                 Err(cause) if choice == TransportChoice::Shm => {
                     return Err(ClusterError::NoShm { host: host(), reason: cause });
                 }
-                Err(cause) => format!("shm failed: {cause}"),
+                Err(cause) => format!("instead of shm: {cause}"),
             },
             TransportKind::Rdma => match self.rdma_link(to, &connect) {
                 Ok(link) => return Ok((link, reason)),
                 Err(error) if choice == TransportChoice::Rdma => return Err(error),
-                Err(error) => format!("rdma failed: {error}"),
+                Err(error) => format!("instead of rdma: {error}"),
             },
         };
         Ok((connect(self.tcp_wires(to)?)?, failed))
@@ -76,9 +76,19 @@ impl Caller {
     fn rdma_link(
         &self,
         to: &DaemonAddress,
-        _connect: impl Fn(Wires) -> Result<Link, VerbsError>,
+        connect: impl Fn(Wires) -> Result<Link, VerbsError>,
     ) -> Result<Link, ClusterError> {
-        Err(ClusterError::NoRdma { host: to.name.clone(), reason: "not yet".to_owned() })
+        let purpose = Purpose::Channel { kind: ChannelKind::Rdma };
+        let (control, _) = self.call(&to.name, to.address, purpose)?;
+        connect(Wires::Rdma { control, port: None }).map_err(|error| {
+            let reason = match error {
+                VerbsError::Disconnected { .. } => {
+                    "its worker could not bring the connection up; see the log of its daemon".to_owned()
+                }
+                error => error.to_string(),
+            };
+            ClusterError::NoRdma { host: to.name.clone(), reason }
+        })
     }
 
     fn tcp_wires(&self, to: &DaemonAddress) -> Result<Wires, ClusterError> {

@@ -2,10 +2,9 @@
 
 use super::trial::{self, TrialError};
 use super::{Check, Section};
-use crate::cluster::host::memory_available;
+use crate::cluster::host::{LOCK_REMEDY, memory_available};
 use crate::size::Size;
 use eos_pager::table::PageTable;
-use rustix::process::{Resource, getrlimit};
 use std::io;
 
 /// First kernel with Syscall User Dispatch and userfaultfd in user mode.
@@ -129,29 +128,14 @@ fn huge_pages(setting: &str) -> Check {
 }
 
 /// The limit of locked memory, which RDMA needs for all that peers read and write. `rdma`: there is a device.
-pub fn locked_memory(rdma: bool) -> Check {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    locked_memory_of(getrlimit(Resource::Memlock).current, may_lock(&status), rdma)
-}
-
-/// Whether the process has CAP_IPC_LOCK, to which the limit does not apply (capabilities(7), proc_pid_status(5)).
-fn may_lock(status: &str) -> bool {
-    const IPC_LOCK: u32 = 14;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let capabilities = line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    capabilities.is_some_and(|set| set >> IPC_LOCK & 1 == 1)
-}
-
-fn locked_memory_of(limit: Option<u64>, privileged: bool, rdma: bool) -> Check {
+pub fn locked_memory(limit: Option<u64>, rdma: bool) -> Check {
     const NAME: &str = "locked memory";
-    const REMEDY: &str = "raise it above --memory with \"* - memlock unlimited\" in /etc/security/limits.conf, or \
-                          LimitMEMLOCK=infinity in the unit of the daemon";
     match limit {
         None => Check::ok(NAME, "no limit"),
-        Some(bytes) if privileged => {
-            Check::ok(NAME, format!("limit {}, which does not hold with CAP_IPC_LOCK", Size(bytes)))
+        Some(bytes) if rdma => {
+            let found = format!("rdma can register {} at most, and needs --memory of run and serve", Size(bytes));
+            Check::warning(NAME, found, LOCK_REMEDY)
         }
-        Some(bytes) if rdma => Check::warning(NAME, format!("rdma can register {} at most", Size(bytes)), REMEDY),
         Some(bytes) => Check::ok(NAME, format!("limit {}; only rdma needs more", Size(bytes))),
     }
 }

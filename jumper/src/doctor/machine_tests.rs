@@ -80,17 +80,9 @@ fn huge_pages_show_the_chosen_word() {
 
 #[test]
 fn the_limit_of_locked_memory_matters_with_an_rdma_device_only() {
-    assert_eq!(locked_memory_of(None, false, true).state, State::Ok);
-    assert_eq!(locked_memory_of(Some(8 << 20), false, false).state, State::Ok);
-    assert_eq!(locked_memory_of(Some(8 << 20), true, true).state, State::Ok);
-    let low = locked_memory_of(Some(8 << 20), false, true);
+    assert_eq!(locked_memory(None, true).state, State::Ok);
+    assert_eq!(locked_memory(Some(8 << 20), false).state, State::Ok);
+    let low = locked_memory(Some(8 << 20), true);
     assert_eq!(low.state, State::Warning);
     assert!(low.text().contains("8 MiB at most") && low.text().contains("limits.conf"), "{low:?}");
-}
-
-#[test]
-fn a_process_with_the_capability_may_lock() {
-    assert!(may_lock("Name:\tx\nCapEff:\t0000000000004000\n"));
-    assert!(!may_lock("CapEff:\t0000000000000400\n"));
-    assert!(!may_lock(""));
 }

@@ -1,6 +1,7 @@
 //! What this machine has for RDMA: library, devices, ports, addresses.
 
 use super::{Check, State, machine};
+use crate::cluster::host::lockable_bytes;
 use eos_verbs::TransportChoice;
 use eos_verbs::rdma::{self, Device, GidKind, LinkLayer, Port, PortState, RdmaError};
 
@@ -36,7 +37,7 @@ fn checks_of(devices: &Result<Vec<Device>, RdmaError>, distribution: &str) -> Ve
             (vec![Check { state: State::Warning, ..failed }], true)
         }
     };
-    checks.push(machine::locked_memory(present));
+    checks.push(machine::locked_memory(lockable_bytes(), present));
     checks
 }
 

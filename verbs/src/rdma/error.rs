@@ -3,6 +3,8 @@
 use std::io;
 use std::net::IpAddr;
 
+use crate::names::PeerName;
+
 /// What is missing for RDMA on this node, and what the person can do.
 #[derive(Debug, thiserror::Error)]
 pub enum RdmaError {
@@ -60,6 +62,17 @@ pub enum RdmaError {
         len: usize,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// The control connection lives, but the queue pairs cannot talk.
+    #[error(
+        "{peer} cannot be reached over RDMA device {device}; check that both ports are on one network and that UDP port 4791 \
+         is open, or use --transport tcp"
+    )]
+    Unreachable {
+        /// Name of this node's device.
+        device: String,
+        /// The node at the other end.
+        peer: PeerName,
     },
     /// The device has failed or was removed while in use.
     #[error("RDMA device {device} failed or was removed; look at dmesg, then start the run again")]

@@ -82,7 +82,8 @@ pub(crate) fn connect(
     })
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Options of every stream of a link: small packets at once, and a dead peer noticed within 10 s.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
@@ -97,7 +98,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Both ends announce themselves on the message socket, then hear the other.
-fn exchange(mut msg: &TcpStream, ours: Announcement) -> io::Result<Announcement> {
+pub(crate) fn exchange(mut msg: &TcpStream, ours: Announcement) -> io::Result<Announcement> {
     msg.write_all(ours.as_bytes())?;
     let mut theirs = Announcement::new_zeroed();
     msg.set_read_timeout(Some(CONNECT_LIMIT))?;
