@@ -8,7 +8,7 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::{BOTH, pair, pattern, within};
+use common::{kinds, pair, pattern, within};
 use eos_verbs::{Mailbox, PAGE};
 
 extern "C" fn ignore(_signal: libc::c_int) {}
@@ -30,7 +30,7 @@ fn start_storm() {
 fn a_storm_of_signals_breaks_no_operation() {
     within(60, || {
         start_storm();
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, mut far) = pair(kind);
             for round in 0..500 {
                 near.link.post_write(0, &pattern(PAGE, round)).expect("posted");
