@@ -93,9 +93,9 @@ pub fn rdma_within() -> Result<IpAddr, String> {
     let devices = rdma::devices().map_err(|error| error.to_string())?;
     let ports = || devices.iter().flat_map(|device| &device.ports).filter(|port| port.state == PortState::Active);
     let addresses = ports().flat_map(|port| &port.gids).filter(|gid| gid.kind == GidKind::RoceV2).map(Gid::ip);
-    // a link-local address cannot be bound without its interface
-    let is_whole = |address: &IpAddr| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if let Some(address) = { addresses }.find(is_whole) {
+    // a device may be seen here while its interface is in another network namespace
+    let is_ours = |address: &IpAddr| UdpSocket::bind((*address, 0)).is_ok();
+    if let Some(address) = { addresses }.find(is_ours) {
         return Ok(address);
     }
     match ports().any(|port| port.link_layer == LinkLayer::InfiniBand) {
