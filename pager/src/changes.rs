@@ -16,7 +16,7 @@ use crate::page::{PageNumber, PageRange};
 use crate::placement::{BadRun, PlacementRun, Runs, carried};
 use crate::protocol::{load, update};
 use crate::slots::SlotAllocator;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 use crate::table::PageTable;
 
 /// The lists of one node.
@@ -62,10 +62,13 @@ impl ChangeLists {
         let mut ranges = std::mem::take(&mut self.lists[node.0 as usize]);
         ranges.sort_unstable_by_key(|range| range.start);
         let mut runs = Runs::default();
-        for page in ranges.into_iter().flatten() {
-            let told = update(table.cell(page), |entry| Some(entry.with_stale_mask(entry.stale_mask() & !bit(node))));
-            if let Ok((_, entry)) = told {
+        for range in ranges {
+            for (page, cell) in range.into_iter().zip(table.cells(range)) {
+                let entry = load(cell);
                 debug_assert!(entry.is_settled(), "told node {} of a page being moved", node.0);
+                let entry = entry.with_stale_mask(entry.stale_mask() & !bit(node));
+                // Nobody else is at the entry (it is settled, and execution is in the trap that jumps): a plain store.
+                cell.store(entry.raw(), Ordering::Release);
                 runs.push(page, carried(entry));
             }
         }
@@ -90,20 +93,29 @@ impl ChangeLists {
             run.check(slots)?;
         }
         // First all old slots are freed: a page may have got the slot that another has left.
-        for (page, _) in runs.iter().flat_map(PlacementRun::entries) {
-            if let Some(slot) = load(table.cell(page)).slot() {
-                slots[slot.node.0 as usize].free(slot.index);
+        for run in runs {
+            for cell in table.cells(run.pages()) {
+                if let Some(slot) = load(cell).slot() {
+                    slots[slot.node.0 as usize].free(slot.index);
+                }
             }
         }
-        for (page, told) in runs.iter().flat_map(PlacementRun::entries) {
-            if let Some(slot) = told.slot() {
-                slots[slot.node.0 as usize].set(slot.index);
+        for run in runs {
+            for ((page, told), cell) in run.entries().zip(table.cells(run.pages())) {
+                if let Some(slot) = told.slot() {
+                    slots[slot.node.0 as usize].set(slot.index);
+                }
+                let old = load(cell);
+                let known = old.stale_mask();
+                let news = told.stale_mask() & !known & !bit(me);
+                if news != 0 {
+                    self.append(page, news);
+                }
+                let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me)).with_queued(old.queued());
+                // This node's pages are moved by nobody while it takes execution over.
+                cell.store(new.raw(), Ordering::Release);
+                changed(page, old, new);
             }
-            let known = table.load(page).stale_mask();
-            self.append(page, told.stale_mask() & !known & !bit(me));
-            let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me));
-            let old = table.overwrite(page, new);
-            changed(page, old, new);
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ mod file_copy;
 #[cfg(not(loom))]
 pub mod handover;
 #[cfg(not(loom))]
+mod handover_wire;
+#[cfg(not(loom))]
 pub mod histogram;
 #[cfg(not(loom))]
 pub mod kernel;

@@ -66,6 +66,9 @@ pub struct PagerSetup {
     pub elastic_from_birth: bool,
 }
 
+/// Most pages of [`Pager::left`]: the hot pages of a jump are fewer.
+pub(crate) const LEFT_MAX: usize = 8;
+
 /// The pager of this process.
 pub struct Pager {
     /// This node.
@@ -109,6 +112,8 @@ pub struct Pager {
     pub(crate) victims: Vec<PageNumber>,
     pub(crate) bounce: Box<[u8]>,
     pub(crate) message: Vec<u8>,
+    /// Pages that left with execution and are still mapped here, writable, with contents that count no more; at most [`LEFT_MAX`].
+    pub(crate) left: Vec<PageNumber>,
     /// Neighbours that are zero-filled, installed from own slots, and fetched from other nodes, together with a page.
     pub(crate) zero_window: Window,
     pub(crate) slot_window: Window,
@@ -143,6 +148,7 @@ impl Pager {
             counters: Counters::default(),
             pull_latency: Histogram::new(),
             pull_time: Duration::ZERO,
+            left: Vec::with_capacity(LEFT_MAX),
             log: LayoutLog::new(setup.me, active),
             slots,
             active,
