@@ -35,6 +35,8 @@ mod sparse;
 pub mod table;
 
 #[cfg(not(loom))]
+mod adopt;
+#[cfg(not(loom))]
 pub mod audit;
 #[cfg(not(loom))]
 mod buffers;
@@ -59,8 +61,14 @@ pub mod pager;
 #[cfg(not(loom))]
 mod push;
 #[cfg(not(loom))]
+mod relocate;
+#[cfg(not(loom))]
+mod room;
+#[cfg(not(loom))]
 mod shadow;
 #[cfg(not(loom))]
 pub mod space;
 #[cfg(not(loom))]
 pub mod uffd;
+#[cfg(not(loom))]
+mod victims;
