@@ -32,6 +32,8 @@ pub mod slots;
 #[cfg(not(loom))]
 mod sparse;
 #[cfg(not(loom))]
+mod swap;
+#[cfg(not(loom))]
 pub mod table;
 
 #[cfg(not(loom))]

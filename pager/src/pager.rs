@@ -14,7 +14,7 @@ use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
 
 use crate::changes::ChangeLists;
 use crate::counters::Counters;
-use crate::entry::State;
+use crate::entry::{Entry, State};
 use crate::error::PagerError;
 use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
@@ -190,6 +190,12 @@ impl Pager {
     /// This node's book.
     pub fn here(&mut self) -> &mut NodeBook {
         &mut self.nodes[self.me.0 as usize]
+    }
+
+    /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The ring must know it.
+    pub(crate) fn is_here(&self, entry: Entry) -> bool {
+        let resident = entry.is_resident_on(self.me) || entry.state() == State::Replica;
+        resident || (entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == self.me))
     }
 
     /// A kernel error on this node.

@@ -15,8 +15,8 @@ use crate::pager::Pager;
 use crate::protocol;
 
 impl Pager {
-    /// Splits the sorted victims into runs of neighbours that are handled alike. A run that finds no slots goes back to the
-    /// ring; the next may need none.
+    /// Splits the sorted victims into runs of neighbours that are handled alike. Pages that find no slots go back to
+    /// the ring; the next may need none.
     pub(crate) fn push_victims(&mut self, victims: &[PageNumber]) -> Result<(), PagerError> {
         let mut at = 0;
         while at < victims.len() {
@@ -26,20 +26,22 @@ impl Pager {
             };
             let end = at + 1 + (at + 1..victims.len()).take_while(alike).count();
             let range = PageRange::new(victims[at], victims[end - 1].next());
-            let outcome = match kind {
-                VictimKind::Dirty => self.push_run(range),
-                VictimKind::Unreadable | VictimKind::OwnSlot => self.push_copies(range),
-                VictimKind::Clean => self.drop_clean(range),
-                VictimKind::Zero => self.forget_zeros(range),
-                VictimKind::Replica => self.drop_replicas(range),
+            let gone_to = match kind {
+                VictimKind::Dirty => self.push_run(range)?,
+                VictimKind::Unreadable | VictimKind::OwnSlot => self.push_copies(range)?,
+                VictimKind::Clean => self.drop_clean(range).map(|()| range.end)?,
+                VictimKind::Zero => self.forget_zeros(range).map(|()| range.end)?,
+                VictimKind::Replica => self.drop_replicas(range).map(|()| range.end)?,
             };
-            match outcome {
-                Err(PagerError::Full { .. }) => range.into_iter().for_each(|page| self.enqueue(page)),
-                outcome => outcome?,
-            }
+            PageRange::new(gone_to, range.end).into_iter().for_each(|page| self.enqueue(page));
             at = end;
         }
         Ok(())
+    }
+
+    /// Whether the victim cannot leave without a slot elsewhere.
+    pub(crate) fn needs_slot(&self, victim: PageNumber) -> bool {
+        matches!(self.kind_of(victim), VictimKind::Dirty | VictimKind::Unreadable | VictimKind::OwnSlot)
     }
 
     fn kind_of(&self, page: PageNumber) -> VictimKind {
@@ -55,11 +57,13 @@ impl Pager {
         }
     }
 
-    /// Pushes dirty neighbours, into as few runs of slots as there are.
-    fn push_run(&mut self, range: PageRange) -> Result<(), PagerError> {
+    /// Pushes dirty neighbours, into as few runs of slots as there are. Returns the first that found none, or the end.
+    fn push_run(&mut self, range: PageRange) -> Result<PageNumber, PagerError> {
         let mut next = range.start;
         while next < range.end {
-            let (slot, count) = self.take_slots(next, range.end.0 - next.0)?;
+            let Some((slot, count)) = self.take_slots(next, range.end.0 - next.0)? else {
+                break;
+            };
             let run = PageRange::new(next, PageNumber(next.0 + u64::from(count)));
             for (page, index) in run.into_iter().zip(slot.index..) {
                 let claimed = protocol::begin_push(self.table.cell(page), self.me, SlotRef { index, ..slot });
@@ -73,13 +77,16 @@ impl Pager {
             self.counters.pushes += u64::from(count);
             next = run.end;
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Pushes pages whose bytes cannot be read in place: `PROT_NONE` ones, and those in this node's own slots.
-    fn push_copies(&mut self, range: PageRange) -> Result<(), PagerError> {
+    /// Returns the first that found no slot, or the end.
+    fn push_copies(&mut self, range: PageRange) -> Result<PageNumber, PagerError> {
         for page in range {
-            let (slot, _) = self.take_slots(page, 1)?;
+            let Some((slot, _)) = self.take_slots(page, 1)? else {
+                return Ok(page);
+            };
             let entry = self.table.load(page);
             let mut copy = [0_u8; PAGE_SIZE as usize];
             let from_own_slot = entry.slot();
@@ -104,7 +111,7 @@ impl Pager {
             debug_assert!(claimed.is_ok(), "a victim is a dirty resident page");
             self.left(PageRange::single(page))?;
         }
-        Ok(())
+        Ok(range.end)
     }
 
     /// A page changes from one slot to another without becoming resident.

@@ -50,20 +50,16 @@ impl Pager {
     }
 
     /// Pages that must go before `pages` more may come.
-    fn lacks(&mut self, pages: u64) -> u64 {
+    pub(crate) fn lacks(&mut self, pages: u64) -> u64 {
         let wanted = self.held(self.me) + self.native_pages + pages;
         wanted.saturating_sub(self.here().limit)
     }
 
-    /// Up to `want` consecutive slots on the node where the page's neighbours are, or should be.
-    pub(crate) fn take_slots(&mut self, page: PageNumber, want: u64) -> Result<(SlotRef, u32), PagerError> {
+    /// Up to `want` consecutive slots on the node where the page's neighbours are, or should be; `None` if all are taken.
+    pub(crate) fn take_slots(&mut self, page: PageNumber, want: u64) -> Result<Option<(SlotRef, u32)>, PagerError> {
         loop {
-            let rooms: [u32; eos_policy::NODES] = std::array::from_fn(|node| {
-                let other = node < self.nodes.len() && node != self.me.0 as usize;
-                if other { self.room_at(NodeId(node as u8)) } else { 0 }
-            });
-            let Some(node) = self.affinity.choose(page.chunk(), &rooms) else {
-                return Err(self.full());
+            let Some(node) = self.affinity.choose(page.chunk(), &self.rooms()) else {
+                return Ok(None);
             };
             let node = NodeId(node);
             let want = want.min(self.room(node)).min(u64::from(u32::MAX)) as u32;
@@ -71,7 +67,7 @@ impl Pager {
                 && let Some((index, count)) = self.slots[node.0 as usize].alloc_run(want)
             {
                 self.affinity.note(page.chunk(), node.0);
-                return Ok((SlotRef { node, index }, count));
+                return Ok(Some((SlotRef { node, index }, count)));
             }
             if node == NodeId::HOME || !self.lease(node)? {
                 self.nodes[node.0 as usize].exhausted = true;
@@ -94,6 +90,20 @@ impl Pager {
         Ok(!clean.is_empty())
     }
 
+    /// Whether, as far as is known, no node can take a page that has no slot, nor can this one get more memory.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let no_more_here = self.native_pages == 0 && (self.me == NodeId::HOME || self.here().exhausted);
+        no_more_here && self.rooms().iter().all(|room| *room == 0)
+    }
+
+    /// Pages that each other node can take.
+    fn rooms(&self) -> [u32; eos_policy::NODES] {
+        std::array::from_fn(|node| {
+            let other = node < self.nodes.len() && node != self.me.index();
+            if other { self.room_at(NodeId(node as u8)) } else { 0 }
+        })
+    }
+
     /// Pages that a node can take; a peer whose lease is used up may still grant a slab.
     fn room_at(&self, node: NodeId) -> u32 {
         let exhausted = self.nodes[node.0 as usize].exhausted || node == NodeId::HOME;
@@ -101,7 +111,7 @@ impl Pager {
         u32::try_from(room).unwrap_or(u32::MAX)
     }
 
-    fn full(&self) -> PagerError {
+    pub(crate) fn full(&self) -> PagerError {
         let peers = self.nodes.iter().enumerate().filter(|(node, _)| *node != self.me.0 as usize);
         let words: Vec<String> = peers.map(|(_, book)| format!("{} is full", book.name)).collect();
         let here = &self.nodes[self.me.0 as usize];

@@ -23,6 +23,16 @@ impl Pager {
         outcome
     }
 
+    /// One cold page, which leaves the ring; `None` if all are pinned.
+    pub(crate) fn choose_victim(&mut self) -> Option<PageNumber> {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        self.choose_victims(1, &mut victims);
+        let victim = victims.first().copied();
+        self.victims = victims;
+        victim
+    }
+
     fn choose_victims(&mut self, count: usize, victims: &mut Vec<PageNumber>) {
         let (table, me, pins) = (&self.table, self.me, &self.pins);
         while victims.len() < count {

@@ -44,7 +44,7 @@ pub struct Rig {
     pub pager: Pager,
     base: u64,
     memory: OwnMemory,
-    _peer: Peer,
+    peer: Peer,
 }
 
 impl Rig {
@@ -69,7 +69,7 @@ impl Rig {
         });
         let base = STRETCHES_FROM + STRETCH * STRETCHES.fetch_add(1, Ordering::Relaxed);
         let memory = OwnMemory::open().expect("/proc");
-        Self { pager: pager.expect("userfaultfd"), base, memory, _peer: peer }
+        Self { pager: pager.expect("userfaultfd"), base, memory, peer }
     }
 
     /// The page `index` of the stretch.
@@ -137,6 +137,16 @@ impl Rig {
             assert!(self.resident() < before, "nothing left");
         }
         self.check();
+    }
+
+    /// Execution goes to the peer and takes pages along as hot ones, and comes back without them.
+    pub fn leave_at_peer(&mut self, index: u64, count: u64) {
+        let mut bytes = Vec::new();
+        let range = self.range(index, count);
+        self.pager.hand_over(PEER, range, &mut bytes).expect("handed over");
+        assert_eq!(bytes.len() as u64, range.bytes(), "all were resident");
+        let pages = bytes.chunks_exact(PAGE_SIZE as usize).map(<[u8]>::to_vec);
+        self.peer.store.lock().expect("no panic inside").extend(range.into_iter().map(|page| page.0).zip(pages));
     }
 
     /// Pages resident on home, by the book.
