@@ -6,7 +6,7 @@
 //! | 4 | CLEAN: the slot named below holds the same bytes as the resident page, which is write-protected |
 //! | 5 | REFERENCED: used since the clock last saw it |
 //! | 6 | QUEUED: has a place in the clock's ring of this node |
-//! | 7 | NOREAD: the program took all access away (`PROT_NONE`), the contents remain |
+//! | 7 | NOREAD: the bytes may not be read in place (`PROT_NONE`, or `PROT_EXEC` alone), the contents remain |
 //! | 8-11 | owner: the node on which a Resident page is |
 //! | 12-15 | node of the slot |
 //! | 16-31 | stale mask: bit k says that node k does not know this entry yet |
@@ -182,7 +182,7 @@ impl Entry {
         self.0 & QUEUED != 0
     }
 
-    /// NOREAD: has contents, but the program took all access away.
+    /// NOREAD: has contents that may not be read in place.
     #[must_use]
     pub const fn noread(self) -> bool {
         self.0 & NOREAD != 0

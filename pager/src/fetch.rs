@@ -161,7 +161,7 @@ impl Pager {
     /// Serves a pager's request on a parked node. Returns false if the message is none.
     ///
     /// # Errors
-    /// The wire failed, or the request names pages that are not here.
+    /// The wire failed, or the request makes no sense. Pages that are not here are answered with none.
     pub fn serve(&mut self, from: NodeId, message: &[u8]) -> Result<bool, PagerError> {
         match message.first() {
             Some(&FETCH) => self.serve_fetch(from, message)?,
@@ -186,12 +186,14 @@ impl Pager {
         if count > RUN_PAGES_MAX || !range.end.in_app_half() {
             return Err(self.nonsense(from, "request for pages"));
         }
+        let here = |page| self.table.load(page).is_resident_on(self.me);
         let bytes = &mut self.bounce[..range.bytes() as usize];
-        let readable = self.own_memory.read(range.start, bytes).is_ok();
+        let readable = (keep || range.pages().all(here)) && self.own_memory.read(range.start, bytes).is_ok();
         let bytes: &[u8] = if readable { bytes } else { &[] };
         let link = self.links[from.0 as usize].as_mut().expect("the asker is joined");
         link.send(&[&[FETCH_REPLY, 0, 0, 0, 0, 0, 0, 0], bytes])?;
-        if !keep {
+        // What was not sent stays: the asker says what is wrong.
+        if !keep && readable {
             kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
             // So that the next jump here does not drop them once more; where they are now, that jump will tell.
             for page in range {

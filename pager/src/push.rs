@@ -80,7 +80,7 @@ impl Pager {
         Ok(next)
     }
 
-    /// Pushes pages whose bytes cannot be read in place: `PROT_NONE` ones, and those in this node's own slots.
+    /// Pushes pages whose bytes cannot be read in place: NOREAD ones, and those in this node's own slots.
     /// Returns the first that found no slot, or the end.
     fn push_copies(&mut self, range: PageRange) -> Result<PageNumber, PagerError> {
         for page in range {

@@ -159,12 +159,19 @@ impl Rig {
         self.pager.held(PEER)
     }
 
+    /// Pages of these that the kernel has.
+    pub fn present(&self, pages: std::ops::Range<u64>) -> u64 {
+        let mut present = 0;
+        let range = self.range(pages.start, pages.end - pages.start);
+        self.memory.for_each_present(range, |_| present += 1).expect("pagemap");
+        present
+    }
+
     /// The books are true, the budget holds, and the kernel has no more pages than the book says.
     pub fn check(&self) {
         let audit = self.pager.audit();
         assert!(audit.complaints.is_empty(), "{:#?}", audit.complaints);
-        let mut present = 0;
-        self.memory.for_each_present(self.range(0, 2048), |_| present += 1).expect("pagemap");
+        let present = self.present(0..2048);
         let known = audit.nodes[0].resident_book + audit.native_book;
         assert!(present <= known, "the kernel has {present} pages, the book {known}");
     }
