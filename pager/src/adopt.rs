@@ -26,7 +26,7 @@ impl Pager {
         }
         let area = Area { tracked: !native, ..area };
         self.layout.insert(range.addresses(), area);
-        self.log.append(LayoutOp::Map { range: range.addresses(), area });
+        self.log_change(LayoutOp::Map { range: range.addresses(), area });
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl Pager {
             self.uffd.register(range).map_err(|source| self.kernel("registering memory with userfaultfd", source))?;
             let tracked = Area { tracked: true, kind: Kind::Anon, ..area };
             self.layout.insert(addresses.clone(), tracked);
-            self.log.append(LayoutOp::Map { range: addresses, area: tracked });
+            self.log_change(LayoutOp::Map { range: addresses, area: tracked });
             if area.kind == Kind::Anon {
                 self.take_stock(range, area)?;
             }

@@ -1,6 +1,7 @@
 //! The fault path: what happens between the trap and the page being there.
 //!
-//! It takes no lock and wakes no thread of this node. It allocates only when a list of changes for the next jump doubles. A pull is one one-sided READ and one `UFFDIO_COPY`.
+//! It takes no lock, wakes no thread of this node, and allocates nothing but what the books of a newly leased slab need. A pull
+//! is one one-sided READ and one `UFFDIO_COPY`.
 
 use std::time::Instant;
 

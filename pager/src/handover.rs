@@ -53,7 +53,7 @@ impl Pager {
         };
         Ok(Handover {
             books: self.nodes.iter().map(book).collect(),
-            layout: self.log.tail_for(target),
+            layout: self.log.tail_for(target, &self.layout),
             placement: self.changes.drain_for(target, &self.table),
             hot: carried,
         })
@@ -97,7 +97,8 @@ impl Pager {
             return Err(self.nonsense(from, "jump"));
         }
         self.take_books(&handover.books);
-        let ops = self.log.receive(handover.layout).map_err(|_| self.nonsense(from, "layout log"))?;
+        let ops = self.log.receive(handover.layout, &self.layout);
+        let ops = ops.map_err(|_| self.nonsense(from, "layout log"))?;
         for op in &ops {
             self.follow(op).map_err(|source| self.kernel("following a change of the address space", source))?;
         }

@@ -199,6 +199,18 @@ impl Layout {
         self.areas.overlapping(outer).map(cut)
     }
 
+    /// Number of areas.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.areas.len()
+    }
+
+    /// Whether nothing is mapped at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.areas.is_empty()
+    }
+
     /// Whether nothing is mapped in `range`.
     #[must_use]
     pub fn is_free(&self, range: Range<u64>) -> bool {

@@ -8,6 +8,7 @@
 //! | [`table`] | the flat table of all entries |
 //! | [`slots`] | which slots of a node's region are taken |
 //! | [`layout`] | which addresses are mapped, and how |
+//! | [`layout_op`] | one change of that |
 //! | [`layout_log`] | the changes of that, for nodes to follow |
 //! | [`changes`] | which entries each other node does not know yet |
 //! | [`placement`] | entries of many pages in few bytes |
@@ -25,6 +26,8 @@ pub mod changes;
 pub mod layout;
 #[cfg(not(loom))]
 pub mod layout_log;
+#[cfg(not(loom))]
+pub mod layout_op;
 #[cfg(not(loom))]
 pub mod placement;
 #[cfg(not(loom))]

@@ -20,7 +20,7 @@ use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
 use crate::kernel::OwnMemory;
 use crate::layout::Layout;
-use crate::layout_log::LayoutLog;
+use crate::layout_log::{LayoutLog, LayoutOp};
 use crate::page::{APP_CHUNKS, PAGE_SIZE, PageNumber, PageRange};
 use crate::slots::SlotAllocator;
 use crate::table::PageTable;
@@ -147,7 +147,7 @@ impl Pager {
             slots,
             active,
             table,
-            changes: ChangeLists::new(),
+            changes: ChangeLists::new(active & !(1 << setup.me.0)),
             clock: Clock::new(setup.ring_pages),
             affinity: Affinity::new(APP_CHUNKS),
             uffd: Uffd::open().map_err(kernel(
@@ -252,6 +252,11 @@ impl Pager {
         };
         let pushed = self.clock.push_or_compact(page.0, still_local);
         debug_assert!(pushed.is_ok(), "the ring holds the limit of pages that may be here");
+    }
+
+    /// The layout has changed so: the other nodes that may execute are to follow.
+    pub(crate) fn log_change(&mut self, op: LayoutOp) {
+        self.log.append(op, self.layout.len());
     }
 
     /// The other nodes that may execute do not know this page's entry any more.

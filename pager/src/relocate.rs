@@ -32,9 +32,9 @@ impl Pager {
         let around = self.merged_around(area, to);
         let area = Area { serial: self.moved_copy(area.serial, from, to), ..area };
         self.layout.remove(from.addresses());
-        self.log.append(LayoutOp::Unmap { range: from.addresses() });
+        self.log_change(LayoutOp::Unmap { range: from.addresses() });
         self.layout.insert(to.addresses(), area);
-        self.log.append(LayoutOp::Map { range: to.addresses(), area });
+        self.log_change(LayoutOp::Map { range: to.addresses(), area });
         for (part, _) in self.layout.overlapping(around).filter(|(_, area)| area.tracked) {
             self.uffd.register(PageRange::covering(&part))?;
         }

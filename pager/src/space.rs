@@ -68,7 +68,7 @@ impl Pager {
         kernel::map_any(range, area.prot.bits() as i32, flags, file)?;
         self.forget_range(range);
         self.layout.insert(range.addresses(), area);
-        self.log.append(LayoutOp::Map { range: range.addresses(), area });
+        self.log_change(LayoutOp::Map { range: range.addresses(), area });
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl Pager {
         if copies {
             self.forget_copies();
         }
-        self.log.append(LayoutOp::Unmap { range: range.addresses() });
+        self.log_change(LayoutOp::Unmap { range: range.addresses() });
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Pager {
             });
         }
         self.layout.insert(range.addresses(), Area { prot, ..area });
-        self.log.append(LayoutOp::Protect { range: range.addresses(), prot });
+        self.log_change(LayoutOp::Protect { range: range.addresses(), prot });
         Ok(())
     }
 
