@@ -52,7 +52,7 @@ impl Pager {
         };
         Ok(Handover {
             books: self.nodes.iter().map(book).collect(),
-            layout: self.log.tail_for(target),
+            layout: self.log.tail_for(target, &self.layout),
             placement: self.changes.drain_for(target, &self.table),
             hot: carried,
         })
@@ -101,7 +101,8 @@ impl Pager {
             return Err(self.nonsense(from, "jump"));
         }
         self.take_books(&handover.books);
-        let ops = self.log.receive(handover.layout).map_err(|_| self.nonsense(from, "layout log"))?;
+        let ops = self.log.receive(handover.layout, &self.layout);
+        let ops = ops.map_err(|_| self.nonsense(from, "layout log"))?;
         if !ops.is_empty() {
             self.drop_left();
         }
@@ -120,8 +121,9 @@ impl Pager {
         self.layout.find(page.addr()).is_some_and(|(_, area)| area.kind == Kind::Anon && area.prot.writable())
     }
 
-    /// Lets go of the pages that have left and have not come back.
-    fn drop_left(&mut self) {
+    /// Lets go of the pages that have left and have not come back. [`Pager::take_over`] does so; whoever lets the program go
+    /// on here without it (a test) must too.
+    pub fn drop_left(&mut self) {
         let mut runs = Runs::default();
         self.left.sort_unstable();
         self.left.drain(..).for_each(|page| runs.push(page));

@@ -140,6 +140,8 @@ mod tests {
                     ops: ops.into_iter().map(|(start, end)| LayoutOp::Unmap { range: start..end }).collect(),
                     applied: [3; crate::entry::NODES],
                     active,
+                    behind: active >> 3,
+                    snapshot: None,
                 },
             },
         )
