@@ -101,7 +101,6 @@ impl Pager {
     pub(crate) fn free_slot(&mut self, slot: SlotRef) {
         let freed = self.slots[slot.node.0 as usize].free(slot.index);
         debug_assert!(freed, "slot {slot:?} was free already");
-        self.nodes[slot.node.0 as usize].exhausted = false;
     }
 
     /// One page by a one-sided READ. A read access keeps the slot and maps the page write-protected.
@@ -196,6 +195,9 @@ impl Pager {
         let absent = |page: &PageNumber| self.table.load(*page).state() == State::Absent;
         let count = PageRange::new(page, end).pages().take_while(absent).count() as u64;
         let count = self.make_room_for_run(count)?;
+        if count == 0 {
+            return Err(self.full());
+        }
         let range = PageRange::new(page, PageNumber(page.0 + count));
         match self.fill(range, write) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => self.fill_page_by_page(range, write),
