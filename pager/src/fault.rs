@@ -99,7 +99,7 @@ impl Pager {
     }
 
     pub(crate) fn free_slot(&mut self, slot: SlotRef) {
-        let freed = self.slots[slot.node.0 as usize].free(slot.index);
+        let freed = self.slots[slot.node.index()].free(slot.index);
         debug_assert!(freed, "slot {slot:?} was free already");
     }
 
@@ -118,7 +118,7 @@ impl Pager {
         let claimed = protocol::begin_pull(self.table.cell(page), self.me);
         debug_assert!(claimed.is_ok(), "the page is in a slot");
         let protection = if write { Protection::Writable } else { Protection::WriteProtected };
-        let link = self.links[slot.node.0 as usize].as_mut().expect("a node with slots is joined");
+        let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
         let bytes = link.read(slot.offset(), PAGE_SIZE as usize)?.as_ptr();
         let copied = self.uffd.copy(PageRange::single(page), bytes, protection);
         copied.map_err(|source| self.kernel("installing a page", source))?;
@@ -143,7 +143,7 @@ impl Pager {
             if let Ok(before) = claimed
                 && before.state() == State::Resident
             {
-                self.nodes[before.owner().0 as usize].resident -= 1;
+                self.nodes[before.owner().index()].resident -= 1;
             }
         }
         let source = self.region.base().wrapping_add(slot.offset() as usize);

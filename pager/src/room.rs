@@ -77,13 +77,13 @@ impl Pager {
             let node = NodeId(node);
             let want = want.min(self.room(node)).min(u64::from(u32::MAX)) as u32;
             if want > 0
-                && let Some((index, count)) = self.slots[node.0 as usize].alloc_run(want)
+                && let Some((index, count)) = self.slots[node.index()].alloc_run(want)
             {
                 self.affinity.note(page.chunk(), node.0);
                 return Ok(Some((SlotRef { node, index }, count)));
             }
             if node == NodeId::HOME || !self.lease(node)? {
-                self.nodes[node.0 as usize].exhausted = true;
+                self.nodes[node.index()].exhausted = true;
             }
         }
     }
@@ -120,15 +120,15 @@ impl Pager {
 
     /// Pages that a node can take; a peer whose lease is used up may still grant a slab.
     fn room_at(&self, node: NodeId) -> u32 {
-        let exhausted = self.nodes[node.0 as usize].exhausted || node == NodeId::HOME;
+        let exhausted = self.nodes[node.index()].exhausted || node == NodeId::HOME;
         let room = self.room(node) + if exhausted { 0 } else { SLAB_PAGES };
         u32::try_from(room).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn full(&self) -> PagerError {
-        let peers = self.nodes.iter().enumerate().filter(|(node, _)| *node != self.me.0 as usize);
+        let peers = self.nodes.iter().enumerate().filter(|(node, _)| *node != self.me.index());
         let words: Vec<String> = peers.map(|(_, book)| format!("{} is full", book.name)).collect();
-        let here = &self.nodes[self.me.0 as usize];
+        let here = &self.nodes[self.me.index()];
         PagerError::Full {
             node: here.name.clone(),
             limit_mib: (here.limit * PAGE_SIZE) >> 20,
