@@ -1,7 +1,8 @@
 //! The fault path: what happens between the trap and the page being there.
 //!
-//! It takes no lock, wakes no thread of this node, and allocates nothing but what the books of a newly leased slab need. A pull
-//! is one one-sided READ and one `UFFDIO_COPY`.
+//! It takes no lock and wakes no thread of this node. A pull is one one-sided READ and one `UFFDIO_COPY`. Nothing is allocated
+//! (`tests/allocation.rs`), but where a message is waited for: for the bookkeeping of a newly leased slab, by a mailbox that goes to
+//! sleep, and when the first long reply comes.
 
 use std::time::Instant;
 
