@@ -29,5 +29,5 @@ mod waiter;
 pub(crate) use connect::connect;
 pub use devices::{Device, Gid, GidKind, Limits, LinkLayer, OnDemandPaging, Port, PortState, devices};
 pub use error::RdmaError;
-pub use path::{PortChoice, usable_for};
+pub use path::{PortChoice, usable_at, usable_for};
 pub use queue_pair::RdmaQueuePair;

@@ -26,7 +26,14 @@ pub struct PortChoice {
 /// `LibraryMissing`, `NoDevice`, `Device`, `NoPort`, `PortDown`: the reason why not, as a sentence.
 pub fn usable_for(control: &TcpStream) -> Result<PortChoice, RdmaError> {
     // a connection that has ended has no address: nothing fits
-    let local = control.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+    usable_at(control.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip()))
+}
+
+/// As [`usable_for`], for a connection that has the address `local` at this end.
+///
+/// # Errors
+/// As [`usable_for`].
+pub fn usable_at(local: IpAddr) -> Result<PortChoice, RdmaError> {
     choose(&devices()?, local)
 }
 
