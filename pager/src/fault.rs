@@ -1,6 +1,8 @@
 //! The fault path: what happens between the trap and the page being there.
 //!
-//! It takes no lock and wakes no thread of this node. It allocates only when a list of changes for the next jump doubles. A pull is one one-sided READ and one `UFFDIO_COPY`.
+//! It takes no lock and wakes no thread of this node. A pull is one one-sided READ and one `UFFDIO_COPY`. Nothing is allocated
+//! (`tests/allocation.rs`), but where a message is waited for: for the bookkeeping of a newly leased slab, by a mailbox that goes to
+//! sleep, and when the first long reply comes.
 
 use std::time::Instant;
 
@@ -12,6 +14,7 @@ use crate::layout::{Kind, Prot};
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::{Pager, RUN_PAGES_MAX};
 use crate::protocol;
+use crate::swap::Room;
 use crate::uffd::Protection;
 
 /// What a fault came to.
@@ -53,7 +56,7 @@ impl Pager {
             State::Resident if entry.owner() == self.me => self.touch_resident(page, entry, write),
             State::Resident => match entry.slot() {
                 Some(slot) if slot.node == self.me => self.install_own_slot(page, slot),
-                _ => self.fetch_resident(page, entry.owner(), write),
+                _ => self.fetch_resident(page, entry.owner()),
             },
             State::Remote => {
                 let slot = entry.slot().expect("a remote page has a slot");
@@ -97,20 +100,26 @@ impl Pager {
     }
 
     pub(crate) fn free_slot(&mut self, slot: SlotRef) {
-        let freed = self.slots[slot.node.0 as usize].free(slot.index);
+        let freed = self.slots[slot.node.index()].free(slot.index);
         debug_assert!(freed, "slot {slot:?} was free already");
-        self.nodes[slot.node.0 as usize].exhausted = false;
     }
 
     /// One page by a one-sided READ. A read access keeps the slot and maps the page write-protected.
     fn pull(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<Fault, PagerError> {
         let start = Instant::now();
-        self.make_room(1)?;
-        if protocol::begin_pull(self.table.cell(page), self.me).is_err() {
-            return Ok(Fault::Resolved);
+        match self.room_for_pull(1)? {
+            Room::Pages(_) => self.pull_into_room(page, slot, write)?,
+            Room::Swap(victim) => self.swap_with_slot(page, slot, victim)?,
         }
+        self.count_pull(1, start);
+        Ok(Fault::Resolved)
+    }
+
+    fn pull_into_room(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<(), PagerError> {
+        let claimed = protocol::begin_pull(self.table.cell(page), self.me);
+        debug_assert!(claimed.is_ok(), "the page is in a slot");
         let protection = if write { Protection::Writable } else { Protection::WriteProtected };
-        let link = self.links[slot.node.0 as usize].as_mut().expect("a node with slots is joined");
+        let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
         let bytes = link.read(slot.offset(), PAGE_SIZE as usize)?.as_ptr();
         let copied = self.uffd.copy(PageRange::single(page), bytes, protection);
         copied.map_err(|source| self.kernel("installing a page", source))?;
@@ -119,8 +128,7 @@ impl Pager {
             self.free_slot(slot);
         }
         self.arrived(page);
-        self.count_pull(1, start);
-        Ok(Fault::Resolved)
+        Ok(())
     }
 
     /// The page lies in a slot of this very node (it was pushed here, and execution has followed). Its neighbours that
@@ -136,7 +144,7 @@ impl Pager {
             if let Ok(before) = claimed
                 && before.state() == State::Resident
             {
-                self.nodes[before.owner().0 as usize].resident -= 1;
+                self.nodes[before.owner().index()].resident -= 1;
             }
         }
         let source = self.region.base().wrapping_add(slot.offset() as usize);
@@ -188,6 +196,9 @@ impl Pager {
         let absent = |page: &PageNumber| self.table.load(*page).state() == State::Absent;
         let count = PageRange::new(page, end).pages().take_while(absent).count() as u64;
         let count = self.make_room_for_run(count)?;
+        if count == 0 {
+            return Err(self.full());
+        }
         let range = PageRange::new(page, PageNumber(page.0 + count));
         match self.fill(range, write) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => self.fill_page_by_page(range, write),

@@ -14,13 +14,13 @@ use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
 
 use crate::changes::ChangeLists;
 use crate::counters::Counters;
-use crate::entry::State;
+use crate::entry::{Entry, State};
 use crate::error::PagerError;
 use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
 use crate::kernel::OwnMemory;
 use crate::layout::Layout;
-use crate::layout_log::LayoutLog;
+use crate::layout_log::{LayoutLog, LayoutOp};
 use crate::page::{APP_CHUNKS, PAGE_SIZE, PageNumber, PageRange};
 use crate::slots::SlotAllocator;
 use crate::table::PageTable;
@@ -66,6 +66,9 @@ pub struct PagerSetup {
     pub elastic_from_birth: bool,
 }
 
+/// Most pages of [`Pager::left`]: the hot pages of a jump are fewer.
+pub(crate) const LEFT_MAX: usize = 8;
+
 /// The pager of this process.
 pub struct Pager {
     /// This node.
@@ -109,6 +112,8 @@ pub struct Pager {
     pub(crate) victims: Vec<PageNumber>,
     pub(crate) bounce: Box<[u8]>,
     pub(crate) message: Vec<u8>,
+    /// Pages that left with execution and are still mapped here, writable, with contents that count no more; at most [`LEFT_MAX`].
+    pub(crate) left: Vec<PageNumber>,
     /// Neighbours that are zero-filled, installed from own slots, and fetched from other nodes, together with a page.
     pub(crate) zero_window: Window,
     pub(crate) slot_window: Window,
@@ -121,7 +126,7 @@ impl Pager {
     /// # Errors
     /// The kernel lacks something; the message says what.
     pub fn new(setup: PagerSetup) -> Result<Self, PagerError> {
-        let name = setup.nodes[setup.me.0 as usize].name.clone();
+        let name = setup.nodes[setup.me.index()].name.clone();
         let kernel = |what| {
             let node = name.clone();
             move |source| PagerError::Kernel { node, what, source }
@@ -143,11 +148,12 @@ impl Pager {
             counters: Counters::default(),
             pull_latency: Histogram::new(),
             pull_time: Duration::ZERO,
+            left: Vec::with_capacity(LEFT_MAX),
             log: LayoutLog::new(setup.me, active),
             slots,
             active,
             table,
-            changes: ChangeLists::new(),
+            changes: ChangeLists::new(active & !(1 << setup.me.0)),
             clock: Clock::new(setup.ring_pages),
             affinity: Affinity::new(APP_CHUNKS),
             uffd: Uffd::open().map_err(kernel(
@@ -174,12 +180,12 @@ impl Pager {
 
     /// Pages that a node holds, resident or in slots.
     pub fn held(&self, node: NodeId) -> u64 {
-        self.nodes[node.0 as usize].resident + u64::from(self.slots[node.0 as usize].used())
+        self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
     }
 
     /// Pages that a node may still take.
     pub fn room(&self, node: NodeId) -> u64 {
-        self.nodes[node.0 as usize].limit.saturating_sub(self.held(node))
+        self.nodes[node.index()].limit.saturating_sub(self.held(node))
     }
 
     /// The nodes on which the program may execute, as a mask (bit k: node k).
@@ -189,17 +195,23 @@ impl Pager {
 
     /// This node's book.
     pub fn here(&mut self) -> &mut NodeBook {
-        &mut self.nodes[self.me.0 as usize]
+        &mut self.nodes[self.me.index()]
+    }
+
+    /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The ring must know it.
+    pub(crate) fn is_here(&self, entry: Entry) -> bool {
+        let resident = entry.is_resident_on(self.me) || entry.state() == State::Replica;
+        resident || (entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == self.me))
     }
 
     /// A kernel error on this node.
     pub(crate) fn kernel(&self, what: &'static str, source: std::io::Error) -> PagerError {
-        PagerError::Kernel { node: self.nodes[self.me.0 as usize].name.clone(), what, source }
+        PagerError::Kernel { node: self.nodes[self.me.index()].name.clone(), what, source }
     }
 
     /// The queue pair to `node`.
     pub(crate) fn link(&mut self, node: NodeId) -> &mut dyn QueuePair {
-        self.links[node.0 as usize]
+        self.links[node.index()]
             .as_mut()
             .expect("pages are only ever placed on nodes that are joined to all others")
             .as_mut()
@@ -222,7 +234,7 @@ impl Pager {
 
     /// Updates the high-water mark; called once for each fault, not for each page.
     pub(crate) fn note_resident_max(&mut self) {
-        let resident = self.nodes[self.me.0 as usize].resident;
+        let resident = self.nodes[self.me.index()].resident;
         self.counters.resident_pages_max = self.counters.resident_pages_max.max(resident);
     }
 
@@ -246,6 +258,11 @@ impl Pager {
         };
         let pushed = self.clock.push_or_compact(page.0, still_local);
         debug_assert!(pushed.is_ok(), "the ring holds the limit of pages that may be here");
+    }
+
+    /// The layout has changed so: the other nodes that may execute are to follow.
+    pub(crate) fn log_change(&mut self, op: LayoutOp) {
+        self.log.append(op, self.layout.len());
     }
 
     /// The other nodes that may execute do not know this page's entry any more.

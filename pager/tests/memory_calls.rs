@@ -54,6 +54,24 @@ fn moved_memory_keeps_its_contents_wherever_they_are() {
 }
 
 #[test]
+fn memory_that_the_kernel_holds_in_pieces_is_moved_as_one() {
+    let mut rig = Rig::new(Terms::default());
+    rig.map(0, 10);
+    rig.map(20, 13);
+    rig.write_all(0, 10);
+    rig.write_all(20, 10);
+    rig.map(10, 10); // one area now; the kernel does not join what was touched apart
+    rig.pager.relocate(rig.range(0, 33), rig.range(1000, 33)).expect("moved");
+    rig.check();
+    rig.check_registration();
+    assert!(rig.pager.layout.is_free(rig.range(0, 33).addresses()));
+    let stamps = (0..33).map(|page| if page / 10 % 2 == 0 && page < 30 { 1000 + page } else { 0 });
+    for (page, stamp) in (0..).zip(stamps) {
+        assert_eq!(rig.read(1000 + page).expect("read"), stamp, "page {page}");
+    }
+}
+
+#[test]
 fn memory_that_is_moved_beside_other_memory_leaves_that_in_the_pagers_care() {
     for target in [10, 30] {
         let mut rig = Rig::new(Terms::default());
@@ -98,6 +116,29 @@ fn pages_without_access_survive_eviction() {
     rig.evict_all();
     rig.pager.protect(rig.range(0, 20), Prot::READ).expect("protected");
     rig.read_all(0, 10);
+}
+
+#[test]
+fn pages_that_may_only_be_executed_survive_eviction_and_nobody_reads_them_in_place() {
+    let mut rig = Rig::new(Terms::default());
+    rig.map(0, 20);
+    rig.write_all(0, 10);
+    (10..20).for_each(|page| rig.write(page, 0).expect("written"));
+    rig.pager.protect(rig.range(0, 20), Prot::EXEC).expect("protected");
+    rig.check();
+    // With protection keys a look at the bytes would end this process; without, zeros would be seen and not sent.
+    rig.evict_all();
+    assert_eq!((rig.slots(), rig.pager.counters.zero_drops), (20, 0));
+    rig.pager.ensure(rig.range(0, 15), false).expect("the kernel may need them");
+    rig.check();
+    rig.evict_all();
+    rig.pager.protect(rig.range(0, 20), Prot::READ).expect("protected");
+    rig.read_all(0, 10);
+    // Fresh pages, of which the program executes the first.
+    rig.pager.map_anon(rig.range(100, 4), Prot::EXEC, false).expect("mapped");
+    rig.pager.fault(rig.page(100), false).expect("filled");
+    rig.check();
+    rig.evict_all();
 }
 
 #[test]

@@ -8,9 +8,9 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,8 +40,8 @@ fn far_node() {
     }
 }
 
-/// A process that is killed when dropped.
-struct Process(Child);
+/// A process that is killed when dropped, and what it prints.
+struct Process(Child, #[allow(dead_code)] BufReader<ChildStdout>);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -71,9 +71,9 @@ impl Far {
             .expect("a process");
         let control = listener.accept().expect("accepted").0;
         let end = End::join(0, 1, true, Wires::Rdma { control, port: None });
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("joined")));
-        Far { end, process: Process(child) }
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        assert!(output.by_ref().lines().map_while(Result::ok).any(|line| line.contains("joined")));
+        Far { end, process: Process(child, output) }
     }
 
     fn signal(&self, signal: Signal) {

@@ -36,6 +36,17 @@ pub(super) struct Remote {
     pub(super) rkey: u32,
 }
 
+/// Why a link is of no more use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loss {
+    /// The peer, or the network to it.
+    Gone,
+    /// One of the two ends is wrong about something.
+    Broken(&'static str),
+    /// The device of this node has failed.
+    Device,
+}
+
 /// The queue pair that posts, and its books.
 pub(super) struct Active {
     // before the queue, which it uses, and the buffers, which the device reads and fills through it
@@ -56,7 +67,8 @@ pub(super) struct Active {
     pub(super) generation: u16,
     /// Since when nothing has succeeded.
     pub(super) failing_since: Option<Instant>,
-    pub(super) lost: bool,
+    /// Why the link was given up, once it was.
+    pub(super) lost: Option<Loss>,
     /// Completions taken before a sleep, to be looked at after it.
     stash: Vec<Completion>,
 }
@@ -91,7 +103,7 @@ impl Active {
             work: WorkRequests::default(),
             generation: 0,
             failing_since: None,
-            lost: false,
+            lost: None,
             stash: Vec::with_capacity(BATCH),
         })
     }
@@ -182,14 +194,28 @@ impl Active {
     }
 
     /// # Errors
-    /// `Disconnected` after the link was given up.
+    /// After the link was given up: why.
     pub(super) fn alive(&self) -> Result<(), VerbsError> {
-        if self.lost { Err(self.disconnected()) } else { Ok(()) }
+        match self.lost {
+            None => Ok(()),
+            Some(loss) => Err(self.error(loss)),
+        }
     }
 
     #[cold]
-    pub(super) fn disconnected(&self) -> VerbsError {
-        VerbsError::Disconnected { peer: self.peer.clone() }
+    pub(super) fn error(&self, loss: Loss) -> VerbsError {
+        match loss {
+            Loss::Gone => VerbsError::Disconnected { peer: self.peer.clone() },
+            Loss::Broken(what) => VerbsError::protocol(&self.peer, what),
+            Loss::Device => RdmaError::DeviceGone { device: self.port.domain.name().to_owned() }.into(),
+        }
+    }
+
+    /// Gives the link up.
+    #[cold]
+    pub(super) fn lose(&mut self, loss: Loss) -> VerbsError {
+        self.lost = Some(loss);
+        self.error(loss)
     }
 
     /// Takes completions that are there, and heals the queue pair when one tells of an error. Whether there were any.
@@ -262,11 +288,14 @@ impl Active {
             _ => return self.recover(),
         };
         // a peer that ends frees its memory before its connection
-        self.lost = true;
-        if self.control.gone_by(Instant::now() + GRACE) {
-            return Err(self.disconnected());
-        }
-        Err(VerbsError::protocol(&self.peer, what))
+        let gone = self.control.gone_by(Instant::now() + GRACE);
+        Err(self.lose(if gone { Loss::Gone } else { Loss::Broken(what) }))
+    }
+
+    /// # Errors
+    /// `Rdma` once the device has failed or was removed.
+    pub(super) fn check_device(&mut self) -> Result<(), VerbsError> {
+        if self.port.domain.has_failed() { Err(self.lose(Loss::Device)) } else { Ok(()) }
     }
 
     /// Asks for a wake-up at the next completion of work that is under way; `true`: some are there already.
@@ -297,7 +326,7 @@ impl Active {
             .map_err(|errno| VerbsError::link(&self.peer, "waiting for a completion", errno.into()))?;
         let here = fds[1].revents().is_empty();
         self.channel.drain();
-        self.port.domain.check()?;
+        self.check_device()?;
         Ok(here)
     }
 }

@@ -112,20 +112,21 @@ impl Domain {
         // SAFETY: the context is open; its descriptor does not block; the event may be written.
         while unsafe { self.library().ibv_get_async_event(self.context(), &mut event) } == 0 {
             if event.event_type == ffi::IBV_EVENT_DEVICE_FATAL {
-                self.failed.store(true, Ordering::Release);
+                self.set_failed();
             }
             // SAFETY: each event that was taken is acknowledged once.
             unsafe { self.library().ibv_ack_async_event(&mut event) };
         }
     }
 
-    /// # Errors
-    /// `DeviceGone` once the device has failed or was removed.
-    pub(super) fn check(&self) -> Result<(), RdmaError> {
-        if self.failed.load(Ordering::Acquire) {
-            return Err(RdmaError::DeviceGone { device: self.name().to_owned() });
-        }
-        Ok(())
+    /// From now on calls end with an error that names the device.
+    pub(super) fn set_failed(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Whether the device has failed or was removed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 }
 

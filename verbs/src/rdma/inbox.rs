@@ -229,6 +229,11 @@ impl Inbox {
         let _ = self.post(buffer);
     }
 
+    #[cfg(test)]
+    pub(super) fn break_queue_pair(&mut self) {
+        self.queue_pair.as_ref().expect("present").to_error().expect("broken");
+    }
+
     /// Whether a piece waits to be taken.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty() || self.broken.is_some()

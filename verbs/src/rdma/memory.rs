@@ -142,7 +142,8 @@ impl Buffer {
     /// # Errors
     /// `MemoryLimit`, `Registration`.
     pub(super) fn new(domain: &Arc<Domain>, len: usize) -> Result<Buffer, RdmaError> {
-        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // shared, so that a fork(2) cannot give the parent other pages than those the device has pinned
+        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: no address is asked for, so no existing mapping changes.
         let base = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, prot, flags) };
         let base = base.map_err(|errno| RdmaError::Registration { len, source: errno.into() })?;

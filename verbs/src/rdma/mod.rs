@@ -31,3 +31,6 @@ pub use devices::{Device, Gid, GidKind, Limits, LinkLayer, OnDemandPaging, Port,
 pub use error::RdmaError;
 pub use path::{PortChoice, usable_at, usable_for};
 pub use queue_pair::RdmaQueuePair;
+
+#[cfg(test)]
+mod tests;

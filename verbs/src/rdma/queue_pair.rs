@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U64;
 
-use super::active::{Active, WRITE_MAX};
+use super::active::{Active, Loss, WRITE_MAX};
 use super::control::{Servant, lock};
 use super::inbox::{CREDITS, Credits, Inbox, ONE_SEND, PIECE_HEADER, PieceHeader};
 use super::log::Entry;
@@ -266,18 +266,19 @@ impl QueuePair for RdmaQueuePair {
 
     fn try_recv(&mut self, into: &mut Vec<u8>) -> Result<bool, VerbsError> {
         into.clear();
-        if !self.active.log.is_empty() && !self.active.lost {
+        if !self.active.log.is_empty() && self.active.lost.is_none() {
             // an error of credits or writes under way is healed here, so that the peer does not wait for them
             self.active.progress()?;
         }
-        let gone = self.active.lost || self.active.control.is_gone();
+        let gone = self.active.lost.is_some() || self.active.control.is_gone();
         let taken = lock(&self.inbox).take(into)?;
         if !gone {
             self.return_credits()?;
         }
         let Some(len) = taken else {
-            self.active.port.domain.check()?;
-            return if gone { Err(self.active.disconnected()) } else { Ok(false) };
+            self.active.alive()?;
+            self.active.check_device()?;
+            return if gone { Err(self.active.lose(Loss::Gone)) } else { Ok(false) };
         };
         self.counters.messages += 1;
         self.counters.bytes_received += len as u64;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::active::Active;
+use super::active::{Active, Loss};
 use super::control::Answer;
 use crate::error::VerbsError;
 
@@ -26,10 +26,9 @@ impl Active {
         loop {
             self.alive()?;
             self.port.domain.take_events();
-            self.port.domain.check().inspect_err(|_| self.lost = true)?;
+            self.check_device()?;
             if self.control.is_gone() || Instant::now() >= deadline {
-                self.lost = true;
-                return Err(self.disconnected());
+                return Err(self.lose(Loss::Gone));
             }
             if self.attempt(deadline) {
                 return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::active::Active;
+use super::active::{Active, Loss};
 use super::control::lock;
 use super::inbox::Inbox;
 use crate::error::VerbsError;
@@ -71,8 +71,7 @@ impl Waiter {
                 continue;
             }
             if !active.sleep()? && !look(active)? {
-                active.lost = true;
-                return Err(active.disconnected());
+                return Err(active.lose(Loss::Gone));
             }
         }
     }

@@ -39,17 +39,21 @@ pub fn rdma_address() -> IpAddr {
 pub fn slowness() -> u64 {
     if kinds().contains(&TransportKind::Rdma) { 3 } else { 1 }
 }
+
 pub const REGION: usize = 8 << 20;
 
-/// Runs `test` on a thread and fails when it takes longer than `seconds`.
+/// How much slower than a quiet machine one may be on which the tests still pass.
+const PATIENCE: u64 = 6;
+
+/// Runs `test` on a thread and fails when it takes longer than `seconds`, the time a quiet machine needs at most.
 pub fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
     let (done, finished) = channel();
     let thread = thread::spawn(move || {
         test();
         let _ = done.send(());
     });
-    match finished.recv_timeout(Duration::from_secs(seconds * slowness())) {
-        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {seconds} s"),
+    match finished.recv_timeout(Duration::from_secs(seconds * PATIENCE)) {
+        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {PATIENCE} times {seconds} s"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
