@@ -11,7 +11,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-use crate::page::{PageNumber, PageRange};
+use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::unreadable::made_readable;
 
 /// Maps private anonymous memory at exactly `range`, replacing what was there. `prot` is the kernel's `PROT_` bits.
 pub fn map_anon(range: PageRange, prot: i32) -> io::Result<()> {
@@ -138,7 +139,15 @@ impl OwnMemory {
 
     /// Reads resident pages whatever their protection (proc_pid_mem(5)).
     pub fn read(&self, first: PageNumber, into: &mut [u8]) -> io::Result<()> {
-        self.mem.read_exact_at(into, first.addr())
+        let len = into.len() as u64;
+        let mut read = || self.mem.read_exact_at(into, first.addr());
+        match read() {
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+                let pages = PageRange::new(first, PageNumber(first.0 + len.div_ceil(PAGE_SIZE)));
+                made_readable(pages, read)?.ok_or(error)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Calls `present` for every page of the range that has memory or swap behind it (proc_pid_pagemap(5), bits 63 and 62).

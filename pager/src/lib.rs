@@ -64,3 +64,5 @@ mod shadow;
 pub mod space;
 #[cfg(not(loom))]
 pub mod uffd;
+#[cfg(not(loom))]
+mod unreadable;
