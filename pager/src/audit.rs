@@ -98,12 +98,6 @@ impl Pager {
         }
     }
 
-    /// Whether the page takes memory of this node: the ring must know it.
-    fn is_here(&self, entry: Entry) -> bool {
-        let resident = entry.is_resident_on(self.me) || entry.state() == State::Replica;
-        resident || (entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == self.me))
-    }
-
     fn misses_noread(&self, page: PageNumber, entry: Entry) -> bool {
         let readable = self.layout.find(page.addr()).is_some_and(|(_, area)| area.prot.readable());
         entry.state() == State::Resident && !readable && !entry.noread()

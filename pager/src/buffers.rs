@@ -24,8 +24,8 @@ impl Pager {
             };
             let end = PageNumber::from_addr(span.end).min(range.end);
             let cared_for = area.tracked || (area.kind == Kind::FileRo && self.elastic);
-            // What the program may not read the kernel will not touch either.
-            if cared_for && area.prot.readable() {
+            // What the program has no access to the kernel will not touch either.
+            if cared_for && area.prot.accessible() {
                 while page < end {
                     self.ensure_page(page, write && area.prot.writable())?;
                     page = page.next();

@@ -1,13 +1,19 @@
 //! Which entries of the page table each other node does not know yet.
 //!
-//! For every node k there is a list of pages; a page is in list k exactly while bit k of its entry's stale mask is set.
-//! The invariant, on the node that executes: its table is true for every page, and list k holds at least the pages whose
-//! entry in node k's table is not the true one. A jump to k carries list k as [`PlacementRun`]s; k applies them, and
-//! takes over, by the stale masks they carry, what the other nodes do not know.
+//! Bit k of an entry's stale mask says that node k does not know the entry. The invariant, on the node that executes: its
+//! table is true for every page, and bit k is set at least in the entries of which node k's table has another. A jump to k
+//! carries these entries as [`PlacementRun`]s; k applies them, and takes over, by the stale masks they carry, what the
+//! other nodes do not know.
 //!
-//! What must be noted: every change of state, owner, slot, CLEAN or NOREAD, once the page is settled. What must not: REFERENCED,
-//! QUEUED and Replica, which concern this node only, and what [`LayoutOp::frees`](crate::layout_log::LayoutOp::frees),
-//! since each node clears that itself when it replays the layout log.
+//! So that a jump need not look for the bits in the whole table, there is a list of pages for every node k: a page is in list k
+//! exactly while bit k of its stale mask is set. A list has room for [`RANGES_MAX`] ranges, allocated at the start, since
+//! pages are noted in the fault path. One that is full is given up: it is empty, its node is *unlisted*, and the next
+//! jump there does scan the table. That costs some nanoseconds for each entry in use, where the list would have carried
+//! as many runs as it had ranges.
+//!
+//! What must be noted: every change of state, owner, slot, CLEAN or NOREAD, once the page is settled, and that a page has lost its
+//! contents together with its mapping (a node that gets a snapshot of the layout does not hear of the operation). What must
+//! not: REFERENCED, QUEUED and Replica, which concern this node only.
 
 use eos_verbs::NodeId;
 
@@ -16,25 +22,38 @@ use crate::page::{PageNumber, PageRange};
 use crate::placement::{BadRun, PlacementRun, Runs, carried};
 use crate::protocol::{load, update};
 use crate::slots::SlotAllocator;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 use crate::table::PageTable;
 
+/// Most ranges of pages in one list: 1 MiB of memory, if they come to be used.
+pub const RANGES_MAX: usize = 1 << 16;
+
 /// The lists of one node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChangeLists {
     /// Pages in the order of their changes, neighbours joined; no page twice.
     lists: [Vec<PageRange>; NODES],
+    /// Bit k: list k was given up and is empty; only the table says what node k does not know.
+    unlisted: u16,
+    ranges_max: usize,
 }
 
 impl ChangeLists {
-    /// Every node knows everything.
+    /// Every node knows everything. `followers` (bit k: node k) are the nodes that will have to be told of changes.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(followers: u16) -> Self {
+        Self::with_room(followers, RANGES_MAX)
+    }
+
+    /// As [`new`](Self::new), with room for `ranges_max` ranges in each list.
+    #[must_use]
+    pub fn with_room(followers: u16, ranges_max: usize) -> Self {
+        let room = |node: usize| if followers >> node & 1 == 1 { ranges_max } else { 0 };
+        Self { lists: std::array::from_fn(|node| Vec::with_capacity(room(node))), unlisted: 0, ranges_max }
     }
 
     /// The entry of `page` (`cell`) has changed here on `me`: none of the nodes in `active` (bit k: node k) knows it.
-    /// Seldom allocates (lists grow by doubling).
+    /// Does not allocate.
     pub fn note(&mut self, page: PageNumber, cell: &AtomicU64, me: NodeId, active: u16) {
         let others = active & !bit(me);
         let marked = update(cell, |entry| {
@@ -48,6 +67,8 @@ impl ChangeLists {
 
     /// `node`, with an empty table, begins to follow: it knows nothing of any page.
     pub fn join(&mut self, node: NodeId, me: NodeId, table: &PageTable) {
+        let list = &mut self.lists[node.index()];
+        list.reserve_exact(self.ranges_max.saturating_sub(list.len()));
         table.scan(PageRange::APP, |page, entry| {
             // An Absent page matters too if another node does not know that it is.
             if carried(entry) != Entry::ABSENT {
@@ -56,17 +77,31 @@ impl ChangeLists {
         });
     }
 
-    /// Takes list `node` out, as runs in ascending order of pages; `node` knows them from now on: they must be sent.
+    /// Takes what `node` does not know out, as runs in ascending order of pages; `node` knows them from now on: they must be sent.
     /// For a jump, when no page is being moved.
     pub fn drain_for(&mut self, node: NodeId, table: &PageTable) -> Vec<PlacementRun> {
-        let mut ranges = std::mem::take(&mut self.lists[node.0 as usize]);
-        ranges.sort_unstable_by_key(|range| range.start);
         let mut runs = Runs::default();
-        for page in ranges.into_iter().flatten() {
-            let told = update(table.cell(page), |entry| Some(entry.with_stale_mask(entry.stale_mask() & !bit(node))));
-            if let Ok((_, entry)) = told {
-                debug_assert!(entry.is_settled(), "told node {} of a page being moved", node.0);
-                runs.push(page, carried(entry));
+        let mut tell = |page, cell: &AtomicU64| {
+            let entry = load(cell);
+            debug_assert!(entry.is_settled(), "told node {} of a page being moved", node.0);
+            let entry = entry.with_stale_mask(entry.stale_mask() & !bit(node));
+            // Nobody else is at the entry (it is settled, and execution is in the trap that jumps): a plain store.
+            cell.store(entry.raw(), Ordering::Release);
+            runs.push(page, carried(entry));
+        };
+        if self.is_unlisted(node) {
+            let unknown = |entry: Entry| entry.stale_mask() & bit(node) != 0;
+            table.scan(PageRange::APP, |page, entry| {
+                if unknown(entry) {
+                    tell(page, table.cell(page));
+                }
+            });
+            self.unlisted &= !bit(node);
+        } else {
+            let list = &mut self.lists[node.index()];
+            list.sort_unstable_by_key(|range| range.start);
+            for range in list.drain(..) {
+                range.into_iter().zip(table.cells(range)).for_each(|(page, cell)| tell(page, cell));
             }
         }
         runs.finish()
@@ -90,47 +125,57 @@ impl ChangeLists {
             run.check(slots)?;
         }
         // First all old slots are freed: a page may have got the slot that another has left.
-        for (page, _) in runs.iter().flat_map(PlacementRun::entries) {
-            if let Some(slot) = load(table.cell(page)).slot() {
-                slots[slot.node.0 as usize].free(slot.index);
+        for run in runs {
+            for cell in table.cells(run.pages()) {
+                if let Some(slot) = load(cell).slot() {
+                    slots[slot.node.index()].free(slot.index);
+                }
             }
         }
-        for (page, told) in runs.iter().flat_map(PlacementRun::entries) {
-            if let Some(slot) = told.slot() {
-                slots[slot.node.0 as usize].set(slot.index);
+        for run in runs {
+            for ((page, told), cell) in run.entries().zip(table.cells(run.pages())) {
+                if let Some(slot) = told.slot() {
+                    slots[slot.node.index()].set(slot.index);
+                }
+                let old = load(cell);
+                let known = old.stale_mask();
+                let news = told.stale_mask() & !known & !bit(me);
+                if news != 0 {
+                    self.append(page, news);
+                }
+                let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me)).with_queued(old.queued());
+                // This node's pages are moved by nobody while it takes execution over.
+                cell.store(new.raw(), Ordering::Release);
+                changed(page, old, new);
             }
-            let known = table.load(page).stale_mask();
-            self.append(page, told.stale_mask() & !known & !bit(me));
-            let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me));
-            let old = table.overwrite(page, new);
-            changed(page, old, new);
         }
         Ok(())
     }
 
-    /// Number of pages that `node` does not know: what a jump there has to carry.
+    /// Whether list `node` was given up, so that the next jump there scans the table.
     #[must_use]
-    pub fn len(&self, node: NodeId) -> u64 {
-        self.lists[node.0 as usize].iter().map(PageRange::count).sum()
-    }
-
-    /// Whether `node` knows every page.
-    #[must_use]
-    pub fn is_empty(&self, node: NodeId) -> bool {
-        self.lists[node.0 as usize].is_empty()
+    pub fn is_unlisted(&self, node: NodeId) -> bool {
+        self.unlisted & bit(node) != 0
     }
 
     /// The pages in list `node`, in the order in which they changed.
     pub fn pages(&self, node: NodeId) -> impl Iterator<Item = PageNumber> + '_ {
-        self.lists[node.0 as usize].iter().copied().flatten()
+        self.lists[node.index()].iter().copied().flatten()
     }
 
     /// Puts `page` at the end of the lists in `mask`.
     fn append(&mut self, page: PageNumber, mask: u16) {
-        for (_, list) in self.lists.iter_mut().enumerate().filter(|(node, _)| mask >> node & 1 == 1) {
+        let listed = mask & !self.unlisted;
+        for node in (0..NODES).filter(|node| listed >> node & 1 == 1) {
+            let list = &mut self.lists[node];
+            let has_room = list.len() < list.capacity();
             match list.last_mut() {
                 Some(last) if last.end == page => last.end = page.next(),
-                _ => list.push(PageRange::single(page)),
+                _ if has_room => list.push(PageRange::single(page)),
+                _ => {
+                    list.clear();
+                    self.unlisted |= 1 << node;
+                }
             }
         }
     }

@@ -9,6 +9,8 @@ pub struct Counters {
     pub faults: u64,
     /// Pages that came from another node.
     pub pulls: u64,
+    /// Pulls into a full node, whose victim took the place of the page.
+    pub swaps: u64,
     /// Pages that went to another node's region.
     pub pushes: u64,
     /// Clean pages that were dropped because their slot still held the same bytes.

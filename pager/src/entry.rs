@@ -6,7 +6,7 @@
 //! | 4 | CLEAN: the slot named below holds the same bytes as the resident page, which is write-protected |
 //! | 5 | REFERENCED: used since the clock last saw it |
 //! | 6 | QUEUED: has a place in the clock's ring of this node |
-//! | 7 | NOREAD: the program took all access away (`PROT_NONE`), the contents remain |
+//! | 7 | NOREAD: the bytes may not be read in place (`PROT_NONE`, or `PROT_EXEC` alone), the contents remain |
 //! | 8-11 | owner: the node on which a Resident page is |
 //! | 12-15 | node of the slot |
 //! | 16-31 | stale mask: bit k says that node k does not know this entry yet |
@@ -17,7 +17,7 @@
 //! | Absent | No copy anywhere; the first touch is zero-filled (or is an error, as the layout says). No slot. The value 0 is Absent with nothing else to say. |
 //! | Resident | The one copy is mapped on the owner. No slot unless CLEAN. CLEAN: the slot is taken and equal; the mapping is write-protected. |
 //! | Pushing | A thread of this node is moving the page out, or dropping it since it is clean. The slot is taken. The mapping is write-protected or gone. Whoever faults waits. |
-//! | Pulling | A thread of this node is bringing the page in, or making a clean page writable. CLEAN set: the slot is taken and has the bytes; not set: they are in the owner's memory. Whoever faults waits. |
+//! | Pulling | A thread of this node is bringing the page in, or making a clean page writable. CLEAN set: the slot is taken and has the bytes; not set: they are in the owner's memory, or if the owner is this node, in the bounce buffer of that thread and nowhere else. Whoever faults waits. |
 //! | Remote | The one copy is in the slot; no node has the page mapped. |
 //! | Replica | This node has a read-only copy of file data mapped. Says nothing of other nodes, is never told to them; dropped at will. No slot. |
 //!
@@ -137,7 +137,7 @@ impl Entry {
         !matches!(self.state(), State::Pushing | State::Pulling)
     }
 
-    /// The node on which a Resident page is; for Pulling without CLEAN, the node it comes from.
+    /// The node on which a Resident page is; for Pulling without CLEAN, the node where the bytes are.
     #[must_use]
     pub const fn owner(self) -> NodeId {
         NodeId(((self.0 >> OWNER_SHIFT) & NODE) as u8)
@@ -182,7 +182,7 @@ impl Entry {
         self.0 & QUEUED != 0
     }
 
-    /// NOREAD: has contents, but the program took all access away.
+    /// NOREAD: has contents that may not be read in place.
     #[must_use]
     pub const fn noread(self) -> bool {
         self.0 & NOREAD != 0

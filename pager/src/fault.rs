@@ -1,6 +1,7 @@
 //! The fault path: what happens between the trap and the page being there.
 //!
-//! It takes no lock and wakes no thread of this node. It allocates only when a list of changes for the next jump doubles. A pull is one one-sided READ and one `UFFDIO_COPY`.
+//! It takes no lock, wakes no thread of this node, and allocates nothing but what the books of a newly leased slab need. A pull
+//! is one one-sided READ and one `UFFDIO_COPY`.
 
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::layout::{Kind, Prot};
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::{Pager, RUN_PAGES_MAX};
 use crate::protocol;
+use crate::swap::Room;
 use crate::uffd::Protection;
 
 /// What a fault came to.
@@ -53,7 +55,7 @@ impl Pager {
             State::Resident if entry.owner() == self.me => self.touch_resident(page, entry, write),
             State::Resident => match entry.slot() {
                 Some(slot) if slot.node == self.me => self.install_own_slot(page, slot),
-                _ => self.fetch_resident(page, entry.owner(), write),
+                _ => self.fetch_resident(page, entry.owner()),
             },
             State::Remote => {
                 let slot = entry.slot().expect("a remote page has a slot");
@@ -105,10 +107,17 @@ impl Pager {
     /// One page by a one-sided READ. A read access keeps the slot and maps the page write-protected.
     fn pull(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<Fault, PagerError> {
         let start = Instant::now();
-        self.make_room(1)?;
-        if protocol::begin_pull(self.table.cell(page), self.me).is_err() {
-            return Ok(Fault::Resolved);
+        match self.room_for_pull(1)? {
+            Room::Pages(_) => self.pull_into_room(page, slot, write)?,
+            Room::Swap(victim) => self.swap_with_slot(page, slot, victim)?,
         }
+        self.count_pull(1, start);
+        Ok(Fault::Resolved)
+    }
+
+    fn pull_into_room(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<(), PagerError> {
+        let claimed = protocol::begin_pull(self.table.cell(page), self.me);
+        debug_assert!(claimed.is_ok(), "the page is in a slot");
         let protection = if write { Protection::Writable } else { Protection::WriteProtected };
         let link = self.links[slot.node.0 as usize].as_mut().expect("a node with slots is joined");
         let bytes = link.read(slot.offset(), PAGE_SIZE as usize)?.as_ptr();
@@ -119,8 +128,7 @@ impl Pager {
             self.free_slot(slot);
         }
         self.arrived(page);
-        self.count_pull(1, start);
-        Ok(Fault::Resolved)
+        Ok(())
     }
 
     /// The page lies in a slot of this very node (it was pushed here, and execution has followed). Its neighbours that

@@ -10,6 +10,7 @@
 //! `FETCH_REPLY` tag u8, 7 bytes of zero, then the pages, none if they cannot be read.
 //! `LEASE` tag u8; `LEASE_REPLY` tag u8, pages granted u64.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use eos_verbs::NodeId;
@@ -21,6 +22,7 @@ use crate::kernel;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::{Pager, RUN_PAGES_MAX};
 use crate::protocol;
+use crate::swap::Room;
 use crate::uffd::Protection;
 
 /// First byte of a message that asks for pages.
@@ -35,20 +37,31 @@ const HEADER_BYTES: usize = 8;
 
 impl Pager {
     /// Brings a page that is resident on `owner`, and its neighbours there.
-    pub(crate) fn fetch_resident(&mut self, page: PageNumber, owner: NodeId, write: bool) -> Result<Fault, PagerError> {
+    pub(crate) fn fetch_resident(&mut self, page: PageNumber, owner: NodeId) -> Result<Fault, PagerError> {
         let start = Instant::now();
         let wanted = self.fetch_window.open(page.0);
         let count = self.run_resident_on(page, owner, wanted);
-        let count = self.make_room_for_run(count)?;
+        let count = match self.room_for_pull(count)? {
+            Room::Pages(count) => self.fetch_run(page, owner, count)?,
+            Room::Swap(victim) => self.swap_with_owner(page, owner, victim).map(|()| 1)?,
+        };
         self.fetch_window.brought(page.0, count);
+        self.count_pull(count, start);
+        Ok(Fault::Resolved)
+    }
+
+    /// Fetches `count` pages from `page` on, for which there is room. Returns how many these are.
+    fn fetch_run(&mut self, page: PageNumber, owner: NodeId, count: u64) -> Result<u64, PagerError> {
         let range = PageRange::new(page, PageNumber(page.0 + count));
         for page in range {
             let claimed = protocol::begin_pull(self.table.cell(page), self.me);
             debug_assert!(claimed.is_ok(), "a run holds resident pages of the owner only");
         }
-        self.request_pages(owner, range, false)?;
-        let bytes = self.reply_pages(owner, range)?;
-        self.uffd.copy(range, bytes, Protection::Writable).map_err(|source| self.kernel("installing pages", source))?;
+        let bytes = self.fetch_bytes(owner, range)?;
+        let source = self.message[bytes].as_ptr();
+        self.uffd
+            .copy(range, source, Protection::Writable)
+            .map_err(|source| self.kernel("installing pages", source))?;
         for page in range {
             let (before, _) = protocol::finish_pull(self.table.cell(page), self.me, false);
             if let Some(slot) = before.slot() {
@@ -57,9 +70,7 @@ impl Pager {
             self.nodes[owner.0 as usize].resident -= 1;
             self.arrived(page);
         }
-        self.count_pull(count, start);
-        let _ = write;
-        Ok(Fault::Resolved)
+        Ok(count)
     }
 
     /// How many pages from `page` on are resident on `owner`, up to `wanted`.
@@ -101,13 +112,14 @@ impl Pager {
         Ok(self.link(from).send(&[&request])?)
     }
 
-    /// The pages of the reply, in the message buffer.
-    fn reply_pages(&mut self, from: NodeId, range: PageRange) -> Result<*const u8, PagerError> {
+    /// Asks `from` for pages, which it lets go of. Returns where in the message buffer they are.
+    pub(crate) fn fetch_bytes(&mut self, from: NodeId, range: PageRange) -> Result<Range<usize>, PagerError> {
+        self.request_pages(from, range, false)?;
         let wanted = HEADER_BYTES + range.bytes() as usize;
         if self.wait_reply(from, FETCH_REPLY)?.len() != wanted {
             return Err(self.nonsense(from, "reply to a request for pages"));
         }
-        Ok(self.message[HEADER_BYTES..].as_ptr())
+        Ok(HEADER_BYTES..wanted)
     }
 
     /// Waits for the one message that `from` may send now.
@@ -149,7 +161,7 @@ impl Pager {
     /// Serves a pager's request on a parked node. Returns false if the message is none.
     ///
     /// # Errors
-    /// The wire failed, or the request names pages that are not here.
+    /// The wire failed, or the request makes no sense. Pages that are not here are answered with none.
     pub fn serve(&mut self, from: NodeId, message: &[u8]) -> Result<bool, PagerError> {
         match message.first() {
             Some(&FETCH) => self.serve_fetch(from, message)?,
@@ -174,12 +186,14 @@ impl Pager {
         if count > RUN_PAGES_MAX || !range.end.in_app_half() {
             return Err(self.nonsense(from, "request for pages"));
         }
+        let here = |page| self.table.load(page).is_resident_on(self.me);
         let bytes = &mut self.bounce[..range.bytes() as usize];
-        let readable = self.own_memory.read(range.start, bytes).is_ok();
+        let readable = (keep || range.pages().all(here)) && self.own_memory.read(range.start, bytes).is_ok();
         let bytes: &[u8] = if readable { bytes } else { &[] };
         let link = self.links[from.0 as usize].as_mut().expect("the asker is joined");
         link.send(&[&[FETCH_REPLY, 0, 0, 0, 0, 0, 0, 0], bytes])?;
-        if !keep {
+        // What was not sent stays: the asker says what is wrong.
+        if !keep && readable {
             kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
             // So that the next jump here does not drop them once more; where they are now, that jump will tell.
             for page in range {

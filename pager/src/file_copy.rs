@@ -55,7 +55,7 @@ impl Pager {
             kernel::protect(tail, prot.bits() as i32)?;
             let area = Area { kind: Kind::Shared, tracked: false, ..Area::anon(prot) };
             self.layout.insert(tail.addresses(), area);
-            self.log.append(LayoutOp::Map { range: tail.addresses(), area });
+            self.log_change(LayoutOp::Map { range: tail.addresses(), area });
         }
         if head.is_empty() {
             return Ok(());

@@ -2,7 +2,6 @@
 //! books of all nodes, and a few hot pages. Costs what changed, not the size of the memory.
 
 use eos_verbs::NodeId;
-use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, State};
 use crate::error::PagerError;
@@ -10,26 +9,26 @@ use crate::kernel;
 use crate::layout::{Area, Kind, Prot};
 use crate::layout_log::{LayoutOp, LayoutTail};
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
-use crate::pager::Pager;
+use crate::pager::{LEFT_MAX, Pager};
 use crate::placement::PlacementRun;
 use crate::uffd::Protection;
 
 /// What is known of one node, as it travels.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Book {
-    resident: u64,
-    limit: u64,
-    exhausted: bool,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Book {
+    pub(crate) resident: u64,
+    pub(crate) limit: u64,
+    pub(crate) exhausted: bool,
 }
 
 /// The pager's part of a jump.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Handover {
-    books: Vec<Book>,
-    layout: LayoutTail,
-    placement: Vec<PlacementRun>,
+    pub(crate) books: Vec<Book>,
+    pub(crate) layout: LayoutTail,
+    pub(crate) placement: Vec<PlacementRun>,
     /// Pages whose bytes follow the message.
-    hot: Vec<u64>,
+    pub(crate) hot: Vec<u64>,
 }
 
 impl Pager {
@@ -53,13 +52,14 @@ impl Pager {
         };
         Ok(Handover {
             books: self.nodes.iter().map(book).collect(),
-            layout: self.log.tail_for(target),
+            layout: self.log.tail_for(target, &self.layout),
             placement: self.changes.drain_for(target, &self.table),
             hot: carried,
         })
     }
 
-    /// Moves the resident ones of `hot` into the message, and says which they are.
+    /// Moves the resident ones of `hot` into the message, and says which they are. Those that are mapped writable stay so
+    /// (see `left`): they are most likely to come back with execution, and then cost a copy instead of two system calls.
     fn give_away(&mut self, hot: PageRange, target: NodeId, pages: &mut Vec<u8>) -> Result<Vec<u64>, PagerError> {
         let mut carried = Vec::with_capacity(hot.count() as usize);
         let mut gone = Runs::default();
@@ -79,7 +79,11 @@ impl Pager {
             self.nodes[target.0 as usize].resident += 1;
             self.note(page);
             carried.push(page.0);
-            gone.push(page);
+            if entry.slot().is_none() && self.left.len() < LEFT_MAX && self.is_private_writable(page) {
+                self.left.push(page);
+            } else {
+                gone.push(page);
+            }
         }
         for range in gone.done {
             kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
@@ -97,14 +101,36 @@ impl Pager {
             return Err(self.nonsense(from, "jump"));
         }
         self.take_books(&handover.books);
-        let ops = self.log.receive(handover.layout).map_err(|_| self.nonsense(from, "layout log"))?;
+        let ops = self.log.receive(handover.layout, &self.layout);
+        let ops = ops.map_err(|_| self.nonsense(from, "layout log"))?;
+        if !ops.is_empty() {
+            self.drop_left();
+        }
         for op in &ops {
             self.follow(op).map_err(|source| self.kernel("following a change of the address space", source))?;
         }
         self.take_placement(from, &handover.placement, &handover.hot)?;
         self.install_hot(&handover.hot, bytes)?;
+        self.drop_left();
         self.note_resident_max();
         Ok(())
+    }
+
+    /// Whether the program may write the page, and nobody else has it mapped.
+    fn is_private_writable(&self, page: PageNumber) -> bool {
+        self.layout.find(page.addr()).is_some_and(|(_, area)| area.kind == Kind::Anon && area.prot.writable())
+    }
+
+    /// Lets go of the pages that have left and have not come back. [`Pager::take_over`] does so; whoever lets the program go
+    /// on here without it (a test) must too.
+    pub fn drop_left(&mut self) {
+        let mut runs = Runs::default();
+        self.left.sort_unstable();
+        self.left.drain(..).for_each(|page| runs.push(page));
+        for range in runs.done {
+            // What is not mapped any more has no pages to drop.
+            let _ = kernel::drop_pages(range);
+        }
     }
 
     fn take_books(&mut self, books: &[Book]) {
@@ -192,17 +218,26 @@ impl Pager {
         Ok(())
     }
 
-    /// Installs the pages that came along, neighbours together.
-    fn install_hot(&mut self, hot: &[u64], mut bytes: &[u8]) -> Result<(), PagerError> {
-        let mut runs = Runs::default();
-        hot.iter().for_each(|&page| runs.push(PageNumber(page)));
-        for range in runs.done {
-            let (run, rest) = bytes.split_at(range.bytes() as usize);
-            bytes = rest;
+    /// Installs the pages that came along, neighbours together: `bytes` are theirs, in the order of `hot`, which ascends.
+    fn install_hot(&mut self, hot: &[u64], bytes: &[u8]) -> Result<(), PagerError> {
+        let mut missing = Runs::default();
+        for (&page, bytes) in hot.iter().zip(bytes.chunks_exact(PAGE_SIZE as usize)) {
+            let page = PageNumber(page);
+            self.note(page);
+            let Some(at) = self.left.iter().position(|&left| left == page) else {
+                missing.push(page);
+                continue;
+            };
+            self.left.swap_remove(at);
+            // SAFETY: the page has stayed mapped and writable since it left; the app thread stands in this trap.
+            unsafe { kernel::bytes_mut(PageRange::single(page)) }.copy_from_slice(bytes);
+        }
+        for range in missing.done {
+            let at = hot.iter().position(|&page| page == range.start.0).unwrap_or(0) * PAGE_SIZE as usize;
+            // Pages that are neighbours are so among the bytes too.
             self.uffd
-                .copy(range, run.as_ptr(), Protection::Writable)
+                .copy(range, bytes[at..].as_ptr(), Protection::Writable)
                 .map_err(|source| self.kernel("installing pages", source))?;
-            range.into_iter().for_each(|page| self.note(page));
         }
         Ok(())
     }

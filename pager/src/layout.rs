@@ -49,9 +49,16 @@ impl Prot {
         self.0 & other.0 == other.0
     }
 
-    /// Whether reads are allowed. On x86-64 whoever may write or execute may read.
+    /// Whether the bytes can be read in place on every processor. On x86-64 whoever may write may read; whoever may only execute
+    /// may read unless the processor has protection keys, with which Linux takes reading away (pkeys(7), mprotect(2)).
     #[must_use]
     pub const fn readable(self) -> bool {
+        self.0 & (Self::READ.0 | Self::WRITE.0) != 0
+    }
+
+    /// Whether any access is allowed, so that pages may be needed.
+    #[must_use]
+    pub const fn accessible(self) -> bool {
         self.0 != 0
     }
 
@@ -190,6 +197,18 @@ impl Layout {
         let cut =
             move |(part, area): (&Range<u64>, &Area)| (part.start.max(wanted.start)..part.end.min(wanted.end), *area);
         self.areas.overlapping(outer).map(cut)
+    }
+
+    /// Number of areas.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.areas.len()
+    }
+
+    /// Whether nothing is mapped at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.areas.is_empty()
     }
 
     /// Whether nothing is mapped in `range`.

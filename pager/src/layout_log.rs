@@ -4,99 +4,40 @@
 //! every node. A jump carries the tail that the next node has not applied, and what is known of the others' progress.
 //! Replay a tail BEFORE the placement runs of the same jump: entries of the pages that an operation frees are cleared by
 //! replaying it (see [`LayoutOp::frees`]), and the runs tell what came after.
+//!
+//! The log is bounded. When it is longer than [`OPS_MAX`] and than the layout has areas, the nodes that are furthest behind
+//! are given up: operations are not kept for them, and the next jump there carries the whole layout, a *snapshot*. The node
+//! does to its own layout what makes the two equal ([`Layout::difference`]). That what was unmapped and
+//! mapped again in between has lost its contents, it learns from the placement runs.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use eos_verbs::NodeId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::entry::NODES;
-use crate::layout::{Area, Layout, Prot};
+use crate::layout::Layout;
+pub use crate::layout_op::LayoutOp;
 
-/// One change of the layout. Ranges are addresses in bytes, of whole pages.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LayoutOp {
-    /// `range` is mapped as `area`, in place of what was there.
-    Map {
-        /// Addresses.
-        range: Range<u64>,
-        /// How.
-        area: Area,
-    },
-    /// `range` is not mapped any more.
-    Unmap {
-        /// Addresses.
-        range: Range<u64>,
-    },
-    /// `range`, up to the first hole in it, has another protection.
-    Protect {
-        /// Addresses.
-        range: Range<u64>,
-        /// The new protection.
-        prot: Prot,
-    },
-    /// The contents of `range` were given back, the mapping stays (`MADV_DONTNEED`).
-    Discard {
-        /// Addresses.
-        range: Range<u64>,
-    },
-    /// The mapping and contents of `from` are at `to` now, in place of what was there (mremap). Does not move entries of
-    /// the page table: the mover notes every moved page as changed.
-    Move {
-        /// Old addresses.
-        from: Range<u64>,
-        /// New address of the first byte.
-        to: u64,
-    },
-}
-
-impl LayoutOp {
-    /// Address ranges whose pages have lost their contents: their entries are to be cleared. For [`LayoutOp::Map`]
-    /// these are the pages of what it replaced.
-    #[must_use]
-    pub fn frees(&self) -> [Range<u64>; 2] {
-        match self {
-            Self::Map { range, .. } | Self::Unmap { range } | Self::Discard { range } => [range.clone(), 0..0],
-            Self::Protect { .. } => [0..0, 0..0],
-            Self::Move { from, to } => [from.clone(), *to..*to + (from.end - from.start)],
-        }
-    }
-}
-
-impl Layout {
-    /// Does `op` to the layout.
-    pub fn apply(&mut self, op: &LayoutOp) {
-        match op {
-            LayoutOp::Map { range, area } => self.insert(range.clone(), *area),
-            LayoutOp::Unmap { range } => self.remove(range.clone()),
-            // A hole is the program's error, which it was told where it executes.
-            LayoutOp::Protect { range, prot } => drop(self.protect(range.clone(), *prot)),
-            LayoutOp::Discard { .. } => {}
-            LayoutOp::Move { from, to } => {
-                let moved: Vec<_> = self.overlapping(from.clone()).collect();
-                self.remove(from.clone());
-                self.remove(*to..*to + (from.end - from.start));
-                for (part, area) in moved {
-                    self.insert(part.start - from.start + to..part.end - from.start + to, area);
-                }
-            }
-        }
-    }
-}
+/// Most operations that are kept for nodes that lack them, unless the layout has more areas.
+pub const OPS_MAX: usize = 1024;
 
 /// What one node sends another so that it catches up.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LayoutTail {
     /// Sequence number of the first operation.
     pub first: u64,
-    /// The operations, in order.
+    /// The operations, in order. With a snapshot: those that are in it already, and that other nodes may lack.
     pub ops: Vec<LayoutOp>,
+    /// The whole layout, for a node for which operations were not kept.
+    pub snapshot: Option<Layout>,
     /// How many operations each node has applied, as far as the sender knows.
     pub applied: [u64; NODES],
     /// The nodes that follow the log (bit k: node k).
     pub active: u16,
+    /// The nodes that need a snapshot.
+    pub behind: u16,
 }
 
 /// A tail that does not fit the log: the two nodes do not belong to one run, or one has a bug.
@@ -112,90 +53,95 @@ pub struct TailGap {
 }
 
 /// The log of one node: the operations that some active node may not have applied.
-///
-/// It grows while a node is not jumped to; whoever sees [`len`](Self::len) grow large sends that node its tail.
 #[derive(Clone, Debug)]
 pub struct LayoutLog {
     me: NodeId,
     /// Nodes that follow the log, `me` included.
     active: u16,
+    /// Those of them that need a snapshot: operations are not kept for them.
+    behind: u16,
     /// Sequence number of `ops[0]`.
     first: u64,
     ops: VecDeque<LayoutOp>,
     applied: [u64; NODES],
+    ops_max: usize,
 }
 
 impl LayoutLog {
     /// The log of `me` at the beginning of a run, when all of `active` (bit k: node k) have the same layout.
     #[must_use]
     pub fn new(me: NodeId, active: u16) -> Self {
-        let active = active | 1 << me.0;
-        Self { me, active, first: 0, ops: VecDeque::new(), applied: [0; NODES] }
+        Self::with_room(me, active, OPS_MAX)
     }
 
-    /// The log of `me`, which joins with a copy of the sender's layout and this answer of its [`join`](Self::join).
-    /// The operations are in that layout already; they are kept for nodes that lack them.
+    /// As [`new`](Self::new), with room for `ops_max` operations, or as many as the layout has areas.
     #[must_use]
-    pub fn joined(me: NodeId, tail: LayoutTail) -> Self {
-        let LayoutTail { first, ops, applied, active } = tail;
-        Self { me, active: active | 1 << me.0, first, ops: ops.into(), applied }
+    pub fn with_room(me: NodeId, active: u16, ops_max: usize) -> Self {
+        let active = active | bit(me);
+        Self { me, active, behind: 0, first: 0, ops: VecDeque::new(), applied: [0; NODES], ops_max }
     }
 
-    /// Appends an operation that was applied here, where the program executes. Returns its sequence number.
-    pub fn append(&mut self, op: LayoutOp) -> u64 {
+    /// Appends an operation that was applied here, where the program executes; the layout has `areas` areas now. Returns
+    /// its sequence number.
+    pub fn append(&mut self, op: LayoutOp, areas: usize) -> u64 {
         let seq = self.end();
-        if self.active != 1 << self.me.0 {
-            self.ops.push_back(op);
-        } else {
-            self.first += 1;
+        self.ops.push_back(op);
+        self.applied[self.me.index()] = seq + 1;
+        self.trim();
+        if self.ops.len() > self.ops_max.max(areas) {
+            self.give_up_the_last();
         }
-        self.applied[self.me.0 as usize] = seq + 1;
         seq
     }
 
-    /// What `node` lacks. It counts as applied from now on: it must be sent.
-    pub fn tail_for(&mut self, node: NodeId) -> LayoutTail {
-        let first = self.applied[node.0 as usize].max(self.first);
+    /// What `node` lacks; `layout` is this node's. It counts as applied from now on: it must be sent.
+    pub fn tail_for(&mut self, node: NodeId, layout: &Layout) -> LayoutTail {
+        let snapshot = (self.behind & bit(node) != 0).then(|| layout.clone());
+        let first = if snapshot.is_some() { self.first } else { self.applied[node.index()].max(self.first) };
         let ops = self.ops.range((first - self.first) as usize..).cloned().collect();
-        self.applied[node.0 as usize] = self.end();
-        let tail = LayoutTail { first, ops, applied: self.applied, active: self.active };
+        self.applied[node.index()] = self.end();
+        self.behind &= !bit(node);
         self.trim();
-        tail
+        LayoutTail { first, ops, snapshot, applied: self.applied, active: self.active, behind: self.behind }
     }
 
-    /// Takes a tail in; returns the operations that are new here, to be applied in order.
+    /// Takes a tail in; returns what is to be done to `layout`, which is this node's, in order.
     ///
     /// # Errors
     /// If operations between this log and the tail are missing; nothing changes then.
-    pub fn receive(&mut self, tail: LayoutTail) -> Result<Vec<LayoutOp>, TailGap> {
+    pub fn receive(&mut self, tail: LayoutTail, layout: &Layout) -> Result<Vec<LayoutOp>, TailGap> {
         let have = self.end();
-        if tail.first > have {
+        let todo = if let Some(snapshot) = tail.snapshot {
+            self.first = tail.first;
+            self.ops = tail.ops.into();
+            layout.difference(&snapshot)
+        } else if tail.first <= have {
+            let new: Vec<LayoutOp> = tail.ops.into_iter().skip((have - tail.first) as usize).collect();
+            self.ops.extend(new.iter().cloned());
+            new
+        } else {
             return Err(TailGap { first: tail.first, have });
-        }
-        let known = (have - tail.first) as usize;
-        let new: Vec<LayoutOp> = tail.ops.into_iter().skip(known).collect();
-        self.ops.extend(new.iter().cloned());
+        };
         for (mine, theirs) in self.applied.iter_mut().zip(tail.applied) {
             *mine = theirs.max(*mine);
         }
-        self.applied[self.me.0 as usize] = self.end();
-        self.active = tail.active | 1 << self.me.0;
+        self.applied[self.me.index()] = self.end();
+        self.active = tail.active | bit(self.me);
+        self.behind = tail.behind & !bit(self.me);
         self.trim();
-        Ok(new)
+        Ok(todo)
     }
 
-    /// `node` follows from now on: it is given a copy of the layout as it is, and what this returns, for
-    /// [`joined`](Self::joined). Call it where the program executes; the other nodes learn of it with their next tail.
-    pub fn join(&mut self, node: NodeId) -> LayoutTail {
-        self.active |= 1 << node.0;
-        self.applied[node.0 as usize] = self.end();
-        let ops = self.ops.iter().cloned().collect();
-        LayoutTail { first: self.first, ops, applied: self.applied, active: self.active }
+    /// `node`, with any layout, follows from now on: the next tail for it has a snapshot. Call it where the program executes;
+    /// the other nodes learn of it with their next tail.
+    pub fn join(&mut self, node: NodeId) {
+        self.active |= bit(node);
+        self.behind |= bit(node);
     }
 
     /// `node` does not follow any more. Call it where the program executes.
     pub fn leave(&mut self, node: NodeId) {
-        self.active &= !(1 << node.0) | 1 << self.me.0;
+        self.active &= !bit(node) | bit(self.me);
         self.trim();
     }
 
@@ -203,6 +149,12 @@ impl LayoutLog {
     #[must_use]
     pub fn active(&self) -> u16 {
         self.active
+    }
+
+    /// Whether the next tail for `node` has a snapshot.
+    #[must_use]
+    pub fn needs_snapshot(&self, node: NodeId) -> bool {
+        self.behind & bit(node) != 0
     }
 
     /// Number of operations of the run so far: the sequence number of the next.
@@ -217,18 +169,39 @@ impl LayoutLog {
         self.ops.len()
     }
 
-    /// Whether no active node lacks any operation.
+    /// Whether nothing is kept for others.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
 
-    /// Forgets what every active node has applied.
+    /// The nodes for which operations are kept.
+    fn followers(&self) -> impl Iterator<Item = usize> + use<> {
+        let kept_for = self.active & !self.behind;
+        (0..NODES).filter(move |node| kept_for >> node & 1 == 1)
+    }
+
+    /// Operations are not kept any more for the nodes that are furthest behind.
+    fn give_up_the_last(&mut self) {
+        let last = self.oldest_needed();
+        let lasts = self.followers().filter(|node| self.applied[*node] == last);
+        self.behind |= lasts.fold(0, |mask, node| mask | 1 << node) & !bit(self.me);
+        self.trim();
+    }
+
+    /// The operation that some follower lacks and that is the oldest.
+    fn oldest_needed(&self) -> u64 {
+        self.followers().map(|node| self.applied[node]).min().unwrap_or(self.end())
+    }
+
+    /// Forgets what every follower has applied.
     fn trim(&mut self) {
-        let followers = (0..NODES).filter(|node| self.active >> node & 1 == 1);
-        let behind = followers.map(|node| self.applied[node]).min().unwrap_or(self.first);
-        let done = behind.saturating_sub(self.first).min(self.ops.len() as u64);
+        let done = self.oldest_needed().saturating_sub(self.first).min(self.ops.len() as u64);
         self.ops.drain(..done as usize);
         self.first += done;
     }
+}
+
+const fn bit(node: NodeId) -> u16 {
+    1 << node.0
 }

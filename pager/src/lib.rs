@@ -8,6 +8,7 @@
 //! | [`table`] | the flat table of all entries |
 //! | [`slots`] | which slots of a node's region are taken |
 //! | [`layout`] | which addresses are mapped, and how |
+//! | [`layout_op`] | one change of that |
 //! | [`layout_log`] | the changes of that, for nodes to follow |
 //! | [`changes`] | which entries each other node does not know yet |
 //! | [`placement`] | entries of many pages in few bytes |
@@ -26,14 +27,20 @@ pub mod layout;
 #[cfg(not(loom))]
 pub mod layout_log;
 #[cfg(not(loom))]
+pub mod layout_op;
+#[cfg(not(loom))]
 pub mod placement;
 #[cfg(not(loom))]
 pub mod slots;
 #[cfg(not(loom))]
 mod sparse;
 #[cfg(not(loom))]
+mod swap;
+#[cfg(not(loom))]
 pub mod table;
 
+#[cfg(not(loom))]
+mod adopt;
 #[cfg(not(loom))]
 pub mod audit;
 #[cfg(not(loom))]
@@ -51,6 +58,8 @@ mod file_copy;
 #[cfg(not(loom))]
 pub mod handover;
 #[cfg(not(loom))]
+mod handover_wire;
+#[cfg(not(loom))]
 pub mod histogram;
 #[cfg(not(loom))]
 pub mod kernel;
@@ -59,6 +68,10 @@ pub mod pager;
 #[cfg(not(loom))]
 mod push;
 #[cfg(not(loom))]
+mod relocate;
+#[cfg(not(loom))]
+mod room;
+#[cfg(not(loom))]
 mod shadow;
 #[cfg(not(loom))]
 pub mod space;
@@ -66,3 +79,5 @@ pub mod space;
 pub mod uffd;
 #[cfg(not(loom))]
 mod unreadable;
+#[cfg(not(loom))]
+mod victims;

@@ -14,13 +14,13 @@ use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
 
 use crate::changes::ChangeLists;
 use crate::counters::Counters;
-use crate::entry::State;
+use crate::entry::{Entry, State};
 use crate::error::PagerError;
 use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
 use crate::kernel::OwnMemory;
 use crate::layout::Layout;
-use crate::layout_log::LayoutLog;
+use crate::layout_log::{LayoutLog, LayoutOp};
 use crate::page::{APP_CHUNKS, PAGE_SIZE, PageNumber, PageRange};
 use crate::slots::SlotAllocator;
 use crate::table::PageTable;
@@ -66,6 +66,9 @@ pub struct PagerSetup {
     pub elastic_from_birth: bool,
 }
 
+/// Most pages of [`Pager::left`]: the hot pages of a jump are fewer.
+pub(crate) const LEFT_MAX: usize = 8;
+
 /// The pager of this process.
 pub struct Pager {
     /// This node.
@@ -109,6 +112,8 @@ pub struct Pager {
     pub(crate) victims: Vec<PageNumber>,
     pub(crate) bounce: Box<[u8]>,
     pub(crate) message: Vec<u8>,
+    /// Pages that left with execution and are still mapped here, writable, with contents that count no more; at most [`LEFT_MAX`].
+    pub(crate) left: Vec<PageNumber>,
     /// Neighbours that are zero-filled, installed from own slots, and fetched from other nodes, together with a page.
     pub(crate) zero_window: Window,
     pub(crate) slot_window: Window,
@@ -143,11 +148,12 @@ impl Pager {
             counters: Counters::default(),
             pull_latency: Histogram::new(),
             pull_time: Duration::ZERO,
+            left: Vec::with_capacity(LEFT_MAX),
             log: LayoutLog::new(setup.me, active),
             slots,
             active,
             table,
-            changes: ChangeLists::new(),
+            changes: ChangeLists::new(active & !(1 << setup.me.0)),
             clock: Clock::new(setup.ring_pages),
             affinity: Affinity::new(APP_CHUNKS),
             uffd: Uffd::open().map_err(kernel(
@@ -190,6 +196,12 @@ impl Pager {
     /// This node's book.
     pub fn here(&mut self) -> &mut NodeBook {
         &mut self.nodes[self.me.0 as usize]
+    }
+
+    /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The ring must know it.
+    pub(crate) fn is_here(&self, entry: Entry) -> bool {
+        let resident = entry.is_resident_on(self.me) || entry.state() == State::Replica;
+        resident || (entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == self.me))
     }
 
     /// A kernel error on this node.
@@ -246,6 +258,11 @@ impl Pager {
         };
         let pushed = self.clock.push_or_compact(page.0, still_local);
         debug_assert!(pushed.is_ok(), "the ring holds the limit of pages that may be here");
+    }
+
+    /// The layout has changed so: the other nodes that may execute are to follow.
+    pub(crate) fn log_change(&mut self, op: LayoutOp) {
+        self.log.append(op, self.layout.len());
     }
 
     /// The other nodes that may execute do not know this page's entry any more.

@@ -1,13 +1,12 @@
 //! Placement runs: entries of many pages in few bytes, as a jump carries them.
 //!
 //! A run is `count` pages one after another whose entries are equal but for the slot, which is one further from page to
-//! page (pages pushed together lie together). In postcard's form a run takes some 10 to 20 bytes.
+//! page (pages pushed together lie together). A run takes 20 bytes.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::entry::{Entry, SlotRef, State};
-use crate::page::{APP_PAGES, PageNumber};
+use crate::page::{APP_PAGES, PageNumber, PageRange};
 use crate::slots::SlotAllocator;
 
 /// A run that cannot be.
@@ -21,7 +20,7 @@ pub struct BadRun {
 }
 
 /// Entries of consecutive pages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PlacementRun {
     /// Number of the first page.
     pub first_page: u64,
@@ -57,18 +56,18 @@ impl PlacementRun {
         }
     }
 
+    /// The pages. Only of a checked run, or one of this process.
+    #[must_use]
+    pub const fn pages(&self) -> PageRange {
+        PageRange::new(PageNumber(self.first_page), PageNumber(self.first_page + self.count as u64))
+    }
+
     /// The pages and their entries. Only of a checked run, or one of this process.
     pub fn entries(&self) -> impl Iterator<Item = (PageNumber, Entry)> + use<> {
-        let (first_page, first) = (self.first_page, Entry::from_raw(self.entry_of_first));
-        (0..self.count).map(move |i| (PageNumber(first_page + u64::from(i)), nth_entry(first, i)))
-    }
-}
-
-/// The entry of the i-th page of a run.
-fn nth_entry(first: Entry, i: u32) -> Entry {
-    match first.slot() {
-        Some(SlotRef { node, index }) => first.with_slot(SlotRef { node, index: index + i }),
-        None => first,
+        let (first_page, first) = (self.first_page, self.entry_of_first);
+        let step = step(Entry::from_raw(first));
+        let nth = move |i: u64| (PageNumber(first_page + i), Entry::from_raw(first.wrapping_add(i.wrapping_mul(step))));
+        (0..u64::from(self.count)).map(nth)
     }
 }
 
@@ -80,33 +79,56 @@ pub fn carried(entry: Entry) -> Entry {
 }
 
 /// Joins entries of ascending pages to runs.
+///
+/// A jump tells of hundreds of pages, so adding one compares two words: the page and the entry that would continue the run.
 #[derive(Debug, Default)]
 pub struct Runs {
     done: Vec<PlacementRun>,
+    /// Of the run that may go on; a count of 0 at the beginning.
+    run: PlacementRun,
+    next_page: u64,
+    next_entry: u64,
+    /// What is added to an entry from page to page: one slot further, or nothing.
+    step: u64,
 }
 
 impl Runs {
     /// Adds the next page.
+    #[inline]
     pub fn push(&mut self, page: PageNumber, entry: Entry) {
-        if let Some(last) = self.done.last_mut() {
-            let follows = last.first_page + u64::from(last.count) == page.0 && last.count < u32::MAX;
-            if follows && continues(Entry::from_raw(last.entry_of_first), last.count, entry) {
-                last.count += 1;
-                return;
-            }
+        if page.0 != self.next_page || entry.raw() != self.next_entry || self.run.count == u32::MAX {
+            self.begin(page, entry);
         }
-        self.done.push(PlacementRun { first_page: page.0, count: 1, entry_of_first: entry.raw() });
+        self.run.count += 1;
+        self.next_page = page.0 + 1;
+        self.next_entry = entry.raw().wrapping_add(self.step);
+    }
+
+    /// The run so far is complete; the next begins here.
+    fn begin(&mut self, page: PageNumber, entry: Entry) {
+        if self.run.count > 0 {
+            self.done.push(self.run);
+        }
+        self.run = PlacementRun { first_page: page.0, count: 0, entry_of_first: entry.raw() };
+        self.step = step(entry);
     }
 
     /// The runs.
     #[must_use]
-    pub fn finish(self) -> Vec<PlacementRun> {
+    pub fn finish(mut self) -> Vec<PlacementRun> {
+        if self.run.count > 0 {
+            self.done.push(self.run);
+        }
         self.done
     }
 }
 
-/// Whether `entry` is what a run that begins with `first` has as its i-th.
-fn continues(first: Entry, i: u32, entry: Entry) -> bool {
-    let overflows = first.slot().is_some_and(|slot| slot.index.checked_add(i).is_none());
-    !overflows && nth_entry(first, i) == entry
+/// By how much the entries of a run that begins with `first` grow from page to page.
+fn step(first: Entry) -> u64 {
+    match first.slot() {
+        // The index is in the uppermost bits, so nothing else changes.
+        Some(SlotRef { node, index: 0 }) => first.with_slot(SlotRef { node, index: 1 }).raw() - first.raw(),
+        Some(SlotRef { node, index }) => first.raw() - first.with_slot(SlotRef { node, index: index - 1 }).raw(),
+        None => 0,
+    }
 }

@@ -14,6 +14,8 @@
 //! - push: `begin_push`, write-protect, copy to the slot's node, drop the mapping, `finish_push`.
 //! - drop of a clean page: `begin_drop`, drop the mapping, `finish_push`.
 //! - pull: `begin_pull`, read the bytes, map them (write-protected if it stays clean), `finish_pull`.
+//! - swap, a pull into a full node: `begin_pull`, read the bytes, `hold_bytes`, push a victim to the place that is free
+//!   now, map the bytes, `finish_pull`.
 //! - a write to a clean page: `begin_upgrade`, take the write protection away, `finish_pull`, free the slot.
 //! - given up: undo what was done to the mapping, then `abort_push` or `abort_pull`.
 //! - a write that meets the protection of a Pushing page: `wait_settled`, then look again.
@@ -74,7 +76,9 @@ pub fn is_legal(old: Entry, new: Entry) -> bool {
         (Resident, Pushing) => old.slot().is_none() || same_slot,
         (Resident, Resident) => slot_kept_or_given_up && old.owner() == new.owner(),
         (Resident, Pulling) | (Remote, Remote | Pulling) => same_slot,
-        (Pulling, Pulling | Remote) | (Pushing, Pushing | Remote) => same_slot,
+        (Pulling, Remote) | (Pushing, Pushing | Remote) => same_slot,
+        // The bytes are in the hands of the thread that pulls: the slot may be another page's.
+        (Pulling, Pulling) => slot_kept_or_given_up,
         // Pushing -> Resident: given up, or cleaned ahead of time (written out, and still mapped).
         (Pulling | Pushing, Resident) => slot_kept_or_given_up,
         // Given back by the program: munmap, MADV_DONTNEED. Or a replica that could not be fetched.
@@ -167,6 +171,21 @@ pub fn finish_pull(cell: &AtomicU64, me: NodeId, keep_slot: bool) -> (Entry, Ent
         if keep_slot && old.is_clean() { here } else { here.without_slot() }
     });
     (before, new)
+}
+
+/// In the middle of a pull by `me`: the bytes are in the bounce buffer of the thread that pulls, and nowhere else. Returns the entry
+/// before: the slot that it held, or the page's place on the owner, may be another page's from now on.
+/// Such a pull cannot be given up.
+///
+/// # Panics
+/// If the entry is not Pulling.
+pub fn hold_bytes(cell: &AtomicU64, me: NodeId) -> Entry {
+    let mut before = Entry::ABSENT;
+    end(cell, State::Pulling, |old| {
+        before = old;
+        old.without_slot().with_owner(me)
+    });
+    before
 }
 
 /// Gives a pull (or the fetch of a replica) up: the page is where `before` says.

@@ -83,6 +83,15 @@ impl PageTable {
         cell
     }
 
+    /// The atomics of the pages of `range`, as [`PageTable::cell`] gives them one by one.
+    #[must_use]
+    pub fn cells(&self, range: PageRange) -> &[AtomicU64] {
+        for chunk in range.chunks() {
+            let _ = self.cell(PageRange::of_chunk(chunk).start);
+        }
+        &self.entries[range.start.0 as usize..range.end.0 as usize]
+    }
+
     /// See [`protocol::compare_exchange`].
     ///
     /// # Errors

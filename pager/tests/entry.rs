@@ -119,3 +119,20 @@ fn whoever_waits_for_a_moving_page_sees_it_settled() {
         }
     });
 }
+
+#[test]
+fn a_swap_gives_the_slot_of_a_page_to_its_victim_before_the_page_is_there() {
+    let me = NodeId(1);
+    let slot = SlotRef { node: NodeId(2), index: 3 };
+    let (page, victim) = (AtomicU64::new(Entry::remote(slot).raw()), AtomicU64::new(Entry::resident(me).raw()));
+    protocol::begin_pull(&page, me).expect("remote");
+    let before = protocol::hold_bytes(&page, me);
+    assert_eq!(before.slot(), Some(slot));
+    let held = protocol::load(&page);
+    assert_eq!((held.state(), held.slot(), held.owner()), (State::Pulling, None, me), "nobody else has the bytes");
+    assert!(!is_legal(held, before), "the slot may be another page's");
+    protocol::begin_push(&victim, me, slot).expect("resident");
+    assert_eq!(protocol::finish_push(&victim).slot(), Some(slot));
+    let (_, page) = protocol::finish_pull(&page, me, true);
+    assert!(page.is_resident_on(me) && page.slot().is_none(), "there is no slot to keep");
+}

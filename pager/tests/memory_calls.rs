@@ -101,6 +101,29 @@ fn pages_without_access_survive_eviction() {
 }
 
 #[test]
+fn pages_that_may_only_be_executed_survive_eviction_and_nobody_reads_them_in_place() {
+    let mut rig = Rig::new(Terms::default());
+    rig.map(0, 20);
+    rig.write_all(0, 10);
+    (10..20).for_each(|page| rig.write(page, 0).expect("written"));
+    rig.pager.protect(rig.range(0, 20), Prot::EXEC).expect("protected");
+    rig.check();
+    // With protection keys a look at the bytes would end this process; without, zeros would be seen and not sent.
+    rig.evict_all();
+    assert_eq!((rig.slots(), rig.pager.counters.zero_drops), (20, 0));
+    rig.pager.ensure(rig.range(0, 15), false).expect("the kernel may need them");
+    rig.check();
+    rig.evict_all();
+    rig.pager.protect(rig.range(0, 20), Prot::READ).expect("protected");
+    rig.read_all(0, 10);
+    // Fresh pages, of which the program executes the first.
+    rig.pager.map_anon(rig.range(100, 4), Prot::EXEC, false).expect("mapped");
+    rig.pager.fault(rig.page(100), false).expect("filled");
+    rig.check();
+    rig.evict_all();
+}
+
+#[test]
 fn a_buffer_without_access_can_be_evicted_after_a_system_call_named_it() {
     let mut rig = Rig::new(Terms::default());
     rig.pager.map_anon(rig.range(0, 4), Prot::NONE, false).expect("mapped");

@@ -148,6 +148,26 @@ fn a_bad_message_is_refused() {
 }
 
 #[test]
+fn pages_that_cannot_be_sent_are_kept_and_pages_that_were_sent_are_not() {
+    let mut rig = Rig::new(Terms::default());
+    rig.map(0, 4);
+    rig.write_all(0, 2);
+    let fetch = |count: u8, first: u64| [&[FETCH, 0, count, 0, 0, 0, 0, 0][..], &first.to_le_bytes()].concat();
+    let first = rig.page(0).0;
+    for (count, first) in [(4, first), (2, first + 1), (1, first + 3), (1, first + 100)] {
+        assert!(rig.pager.serve(PEER, &fetch(count, first)).expect("answered"));
+    }
+    // Known to be here, and gone all the same.
+    eos_pager::kernel::drop_pages(rig.range(1, 1)).expect("dropped");
+    rig.pager.serve(PEER, &fetch(2, first)).expect("answered");
+    assert_eq!(rig.pager.would_pull_from(rig.page(0)), None, "still here");
+    assert_eq!(rig.stamp(0), 1000);
+    rig.pager.serve(PEER, &fetch(1, first)).expect("answered");
+    assert_eq!(rig.pager.would_pull_from(rig.page(0)), Some(PEER), "sent, and so the peer's");
+    assert_eq!(rig.present(0..1), 0);
+}
+
+#[test]
 fn a_bad_grant_is_refused() {
     let short = lease_reply(32)[..8].to_vec();
     let long = [lease_reply(32), vec![0]].concat();

@@ -14,6 +14,8 @@ use super::wire::{self, JUMP_BYTES, PAGE_BYTES, REQUEST_BYTES, Terms, Waiting};
 
 /// Round trips of each kind.
 const TRIPS_COUNT: usize = 5000;
+/// Pages behind a cold request: 256 MiB, as the probe of a pull has.
+const STORE_PAGES: usize = 1 << 16;
 /// How an end can wait.
 const WAITINGS: [Waiting; 2] = [Waiting::Blocking, Waiting::Polling];
 
@@ -61,8 +63,10 @@ pub struct Floors {
     pub fault: FaultFloor,
     /// A trapped system call.
     pub dispatch: DispatchFloor,
-    /// 32 bytes out and 4 KiB back.
+    /// 32 bytes out and 4 KiB back, the same again and again.
     pub pages: Vec<WireFloor>,
+    /// 32 bytes out and a random page of [`STORE_PAGES`] back: what no cache holds, as a pull finds it.
+    pub cold_pages: Vec<WireFloor>,
     /// 9 KB one way.
     pub jumps: Vec<WireFloor>,
 }
@@ -78,14 +82,15 @@ impl Floors {
         let measured = FaultFloor::measure().and_then(|fault| Ok((fault, DispatchFloor::measure()?)));
         cpu::pin(&allowed);
         let (fault, dispatch) = measured?;
-        let (mut pages, mut jumps) = (Vec::new(), Vec::new());
+        let mut wires = Wires::default();
         for &placement in Placement::possible(&allowed) {
             for waiting in WAITINGS {
                 let bench = WireBench { placement, waiting, allowed: &allowed };
-                bench.measure(peer, &mut pages, &mut jumps)?;
+                bench.measure(peer, &mut wires)?;
             }
         }
-        Ok(Self { fault, dispatch, pages, jumps })
+        let Wires { pages, cold_pages, jumps } = wires;
+        Ok(Self { fault, dispatch, pages, cold_pages, jumps })
     }
 
     /// One row for each.
@@ -100,7 +105,11 @@ impl Floors {
             Row::floor("getppid: native", &self.dispatch.native),
             Row::floor("getppid: Syscall User Dispatch, SIGSYS", &self.dispatch.trapped),
         ];
-        let kinds = [("page: 32 B out, 4 KiB back", &self.pages), ("jump: 9 KB one way", &self.jumps)];
+        let kinds = [
+            ("page: 32 B out, 4 KiB back", &self.pages),
+            ("page: the same, any of 256 MiB", &self.cold_pages),
+            ("jump: 9 KB one way", &self.jumps),
+        ];
         for (what, floors) in kinds {
             rows.extend(floors.iter().map(|floor| {
                 let WireFloor { carrier, placement, waiting, samples } = floor;
@@ -118,6 +127,14 @@ impl Floors {
     }
 }
 
+/// Times of messages of each kind.
+#[derive(Default)]
+struct Wires {
+    pages: Vec<WireFloor>,
+    cold_pages: Vec<WireFloor>,
+    jumps: Vec<WireFloor>,
+}
+
 /// One way to measure messages.
 struct WireBench<'a> {
     placement: Placement,
@@ -126,37 +143,28 @@ struct WireBench<'a> {
 }
 
 impl WireBench<'_> {
-    fn measure(
-        &self,
-        peer: Option<&str>,
-        pages: &mut Vec<WireFloor>,
-        jumps: &mut Vec<WireFloor>,
-    ) -> Result<(), MicroError> {
+    fn measure(&self, peer: Option<&str>, wires: &mut Wires) -> Result<(), MicroError> {
         let fails = |source| MicroError::Peer { peer: "127.0.0.1 (our own)".to_owned(), source };
         let local = LocalPeer::listening().map_err(fails)?;
-        self.tcp(Carrier::Tcp, || local.connect(), pages, jumps).map_err(fails)?;
+        self.tcp(Carrier::Tcp, || local.connect(), wires).map_err(fails)?;
         if let Some(address) = peer {
             let fails = |source| MicroError::Peer { peer: address.to_owned(), source };
-            self.tcp(Carrier::TcpPeer, || TcpStream::connect(address), pages, jumps).map_err(fails)?;
+            self.tcp(Carrier::TcpPeer, || TcpStream::connect(address), wires).map_err(fails)?;
         }
         let (_unix, mut socket) = LocalPeer::on_socket_pair().map_err(fails)?;
-        jumps.push(self.floor(Carrier::Unix, || self.jump_trips(&mut socket)).map_err(fails)?);
+        wires.jumps.push(self.floor(Carrier::Unix, || self.jump_trips(&mut socket)).map_err(fails)?);
         let (_ring, ring) = LocalPeer::on_ring(self.waiting, self.cpus().1).map_err(fails)?;
         let trips = || Ok(ring.round_trips(TRIPS_COUNT as u32)?.scaled(0.5));
-        jumps.push(self.floor(Carrier::Shm, trips).map_err(fails)?);
+        wires.jumps.push(self.floor(Carrier::Shm, trips).map_err(fails)?);
         Ok(())
     }
 
-    fn tcp(
-        &self,
-        carrier: Carrier,
-        connect: impl Fn() -> io::Result<TcpStream>,
-        pages: &mut Vec<WireFloor>,
-        jumps: &mut Vec<WireFloor>,
-    ) -> io::Result<()> {
+    fn tcp(&self, carrier: Carrier, connect: impl Fn() -> io::Result<TcpStream>, wires: &mut Wires) -> io::Result<()> {
         let terms = self.terms(REQUEST_BYTES, PAGE_BYTES);
-        pages.push(self.floor(carrier, || wire::round_trips(&mut connect()?, terms, TRIPS_COUNT))?);
-        jumps.push(self.floor(carrier, || self.jump_trips(&mut connect()?))?);
+        wires.pages.push(self.floor(carrier, || wire::round_trips(&mut connect()?, terms, TRIPS_COUNT))?);
+        let terms = Terms { store_pages: STORE_PAGES, ..terms };
+        wires.cold_pages.push(self.floor(carrier, || wire::round_trips(&mut connect()?, terms, TRIPS_COUNT))?);
+        wires.jumps.push(self.floor(carrier, || self.jump_trips(&mut connect()?))?);
         Ok(())
     }
 
@@ -166,7 +174,7 @@ impl WireBench<'_> {
     }
 
     fn terms(&self, request_bytes: usize, answer_bytes: usize) -> Terms {
-        Terms { request_bytes, answer_bytes, waiting: self.waiting, peer_cpu: Some(self.cpus().1) }
+        Terms { request_bytes, answer_bytes, waiting: self.waiting, peer_cpu: Some(self.cpus().1), store_pages: 0 }
     }
 
     fn cpus(&self) -> (usize, usize) {

@@ -11,7 +11,8 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::cpu;
 use super::ring::Ring;
-use super::wire::{self, Terms, Waiting, Wire};
+use super::wire::{self, PAGE_BYTES, Terms, Waiting, Wire};
+use crate::random::SplitMix64;
 
 /// What standard input is, when a peer is started by the benchmark itself.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,6 +84,8 @@ fn converse(mut wire: impl Wire) -> io::Result<()> {
     cpu::pin(terms.peer_cpu.as_slice());
     wire.set_polling(terms.waiting == Waiting::Polling)?;
     let (mut request, answer) = (vec![0; terms.request_bytes], vec![0xa5; terms.answer_bytes]);
+    let store = vec![0x5a; terms.store_pages * PAGE_BYTES];
+    let mut random = SplitMix64::new(1, 0);
     loop {
         match wire::receive(&mut wire, &mut request) {
             Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
@@ -90,7 +93,8 @@ fn converse(mut wire: impl Wire) -> io::Result<()> {
             }
             outcome => outcome?,
         }
-        wire::send(&mut wire, &answer)?;
+        let page = if store.is_empty() { 0 } else { random.below(terms.store_pages as u64) as usize * PAGE_BYTES };
+        wire::send(&mut wire, store.get(page..page + PAGE_BYTES).unwrap_or(&answer))?;
     }
 }
 

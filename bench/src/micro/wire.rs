@@ -43,10 +43,14 @@ pub struct Terms {
     pub waiting: Waiting,
     /// CPU of the peer.
     pub peer_cpu: Option<usize>,
+    /// The peer answers with a random page of a store of so many; 0: with the same bytes again and again.
+    pub store_pages: usize,
 }
 
-const TERMS_BYTES: usize = 16;
+const TERMS_BYTES: usize = 20;
 const ANY_CPU: u32 = u32::MAX;
+/// The largest store of a peer, 1 GiB.
+const STORE_PAGES_MAX: usize = 1 << 18;
 /// The longest message that a peer accepts.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
@@ -55,7 +59,7 @@ impl Terms {
         let polling = u32::from(self.waiting == Waiting::Polling);
         let cpu = self.peer_cpu.map_or(ANY_CPU, |cpu| cpu as u32);
         let mut bytes = [0; TERMS_BYTES];
-        let words = [self.request_bytes as u32, self.answer_bytes as u32, polling, cpu];
+        let words = [self.request_bytes as u32, self.answer_bytes as u32, polling, cpu, self.store_pages as u32];
         for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -69,11 +73,19 @@ impl Terms {
         let word = |i: usize| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]);
         let (request_bytes, answer_bytes) = (word(0) as usize, word(1) as usize);
         if !(1..=MESSAGE_BYTES_MAX).contains(&request_bytes) || !(1..=MESSAGE_BYTES_MAX).contains(&answer_bytes) {
-            return Err(io::Error::new(ErrorKind::InvalidData, "terms that no client of this version sends"));
+            return Err(Self::nonsense());
+        }
+        let store_pages = word(4) as usize;
+        if store_pages > STORE_PAGES_MAX || (store_pages > 0 && answer_bytes != PAGE_BYTES) {
+            return Err(Self::nonsense());
         }
         let waiting = if word(2) == 1 { Waiting::Polling } else { Waiting::Blocking };
         let peer_cpu = (word(3) != ANY_CPU).then_some(word(3) as usize);
-        Ok(Self { request_bytes, answer_bytes, waiting, peer_cpu })
+        Ok(Self { request_bytes, answer_bytes, waiting, peer_cpu, store_pages })
+    }
+
+    fn nonsense() -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, "terms that no client of this version sends")
     }
 }
 
@@ -157,11 +169,13 @@ mod tests {
 
     #[test]
     fn terms_survive_the_wire_and_nonsense_is_refused() {
-        let terms = Terms { request_bytes: 32, answer_bytes: 4096, waiting: Waiting::Polling, peer_cpu: Some(1) };
+        let (waiting, peer_cpu) = (Waiting::Polling, Some(1));
+        let terms = Terms { request_bytes: 32, answer_bytes: 4096, waiting, peer_cpu, store_pages: 77 };
         let read = Terms::receive(&mut &terms.encode()[..]).expect("valid terms");
+        assert_eq!(read.store_pages, 77);
         assert_eq!((read.request_bytes, read.answer_bytes), (32, 4096));
         assert_eq!((read.waiting, read.peer_cpu), (Waiting::Polling, Some(1)));
-        assert!(Terms::receive(&mut &[0xff; 16][..]).is_err());
+        assert!(Terms::receive(&mut &[0xff; 20][..]).is_err());
         assert!(Terms::receive(&mut &[0; 3][..]).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! First bytes of the messages between executors. The pager's own (pages, leases) are in `eos_pager::fetch`.
 
-/// Execution: [`JumpHeader`] with its length before it, register context, hot pages.
+/// Execution: [`JumpHeader`], the pager's part, register context, hot pages.
 pub const JUMP: u8 = 16;
 /// A system call for the deputy.
 pub const CALL: u8 = 17;
@@ -19,30 +19,30 @@ pub const CLOCK: u8 = 23;
 /// Its time.
 pub const CLOCK_REPLY: u8 = 24;
 
-use eos_pager::handover::Handover;
-use serde::{Deserialize, Serialize};
+use zerocopy::little_endian::{I64, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::memory::Brk;
-
-/// What a jump says beside registers and pages.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a jump says beside registers and pages. After [`JUMP`] come this record, the pager's part, the register context and
+/// the hot pages. A fixed record: it is read where nothing is in the caches.
+#[derive(Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
 pub struct JumpHeader {
-    /// When it was sent, by the sender's clock, in nanoseconds.
-    pub sent_at: i64,
+    /// When it was sent, by home's clock, in nanoseconds.
+    pub sent_at: I64,
     /// fs and gs base of the program.
-    pub fs: u64,
+    pub fs: U64,
     /// See `fs`.
-    pub gs: u64,
+    pub gs: U64,
     /// The program's signal mask.
-    pub app_mask: u64,
-    /// The heap.
-    pub brk: Brk,
+    pub app_mask: U64,
+    /// The heap: first byte, and end.
+    pub brk: [U64; 2],
     /// Traps so far, for the torture's sequence of decisions.
-    pub events: u64,
+    pub events: U64,
     /// The jump threshold in force.
-    pub threshold: u32,
-    /// The pager's part.
-    pub handover: Handover,
-    /// Bytes of the register context that follows.
-    pub context_bytes: u32,
+    pub threshold: U32,
+    /// Bytes of the pager's part.
+    pub handover_bytes: U32,
+    /// Bytes of the register context.
+    pub context_bytes: U32,
 }

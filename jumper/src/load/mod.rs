@@ -16,6 +16,10 @@ pub mod stack;
 mod tests;
 #[cfg(test)]
 mod tests_run;
+#[cfg(test)]
+mod tests_script;
+#[cfg(test)]
+mod tests_stack;
 
 use std::ffi::OsString;
 use std::fmt;

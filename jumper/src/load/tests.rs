@@ -1,6 +1,5 @@
-//! Plans of real files: compiled here with cc, compared with what a native execve of the same file does, and run.
+//! Plans of real files, compiled here with cc, and of damaged ones.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -32,18 +31,6 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// Prints in hexadecimal everything from the first argument to the top of the stack, the argument count first.
-const DUMP: &str = r#"
-#include <stdio.h>
-#include <string.h>
-int main(int argc, char **argv) {
-    FILE *maps = fopen("/proc/self/maps", "r"); char line[512]; unsigned long end = 0;
-    while (fgets(line, sizeof line, maps)) if (strstr(line, "[stack]")) sscanf(line, "%*lx-%lx", &end);
-    printf("%lx ", end);
-    for (unsigned char *p = (void *)(argv - 1); p < (unsigned char *)end; p++) printf("%02x", *p);
-}
-"#;
-
 pub(super) fn compile(dir: &Path, name: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
     let c = dir.join(format!("{name}.c"));
     let out = dir.join(name);
@@ -55,11 +42,11 @@ pub(super) fn compile(dir: &Path, name: &str, source: &str, flags: &[&str]) -> O
     done.status.success().then_some(out)
 }
 
-fn probe(dir: &TempDir, flags: &[&str]) -> PathBuf {
+pub(super) fn probe(dir: &TempDir, flags: &[&str]) -> PathBuf {
     compile(dir.path(), "probe", PROBE, flags).expect("cc compiles the probe")
 }
 
-fn put(path: &Path, bytes: impl AsRef<[u8]>) -> PathBuf {
+pub(super) fn put(path: &Path, bytes: impl AsRef<[u8]>) -> PathBuf {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     path.into()
@@ -69,7 +56,7 @@ pub(super) fn args(path: &Path, rest: &[&str]) -> Vec<OsString> {
     std::iter::once(path.as_os_str().to_owned()).chain(rest.iter().map(Into::into)).collect()
 }
 
-fn plan_of(path: &Path) -> Result<Plan, LoadError> {
+pub(super) fn plan_of(path: &Path) -> Result<Plan, LoadError> {
     plan(path, args(path, &[]), INTERP_BASE)
 }
 
@@ -207,181 +194,6 @@ fn a_missing_interpreter_is_named_and_gives_127() {
         assert!(e.to_string().contains("/no/ld.so"), "{e}");
         assert_eq!(e.exit_status(), 127);
     }
-}
-
-/// What the probe prints when it runs natively. A file just written may be busy for as long as the child of another test,
-/// forked in that moment, holds it open.
-fn native(path: &Path, rest: &[&str]) -> std::io::Result<String> {
-    for _ in 0..500 {
-        match Command::new(path).args(rest).env("PROBE_NAME", "native").output() {
-            Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            done => return Ok(String::from_utf8(done?.stdout).unwrap()),
-        }
-    }
-    panic!("{path:?} stays busy");
-}
-
-fn told_by(plan: &Plan) -> String {
-    let mut text: String = plan.argv.iter().map(|a| format!("argv {}\n", a.to_str().unwrap())).collect();
-    text += &format!("execfn {}\nplatform x86_64\nname native\n", plan.execfn.to_str().unwrap());
-    text + &format!("exe {}\n", plan.exe.to_str().unwrap())
-}
-
-#[test]
-fn scripts_get_the_arguments_that_linux_gives_them() {
-    let dir = TempDir::new().unwrap();
-    let p = probe(&dir, &[]);
-    let p = p.to_str().unwrap();
-    let link = dir.path().join("link");
-    std::os::unix::fs::symlink(p, &link).unwrap();
-    let inner = put(&dir.path().join("inner"), format!("#!{p} inner arg\n"));
-    let heads = [
-        format!("#!{p}\n"),
-        format!("#! {p} one  two \nrest"),
-        format!("#!{}", link.display()),
-        format!("#!{p}  "),
-        format!("#!{p} {}\n", "long".repeat(100)),
-        format!("#!{} outer\n", inner.display()),
-    ];
-    for head in heads {
-        let script = put(&dir.path().join("script"), &head);
-        let plan = plan(&script, args(&script, &["a", "", "b c"]), INTERP_BASE).unwrap();
-        assert_eq!(told_by(&plan), native(&script, &["a", "", "b c"]).unwrap(), "{head}");
-    }
-}
-
-#[test]
-fn scripts_run_by_scripts_end_at_the_depth_where_linux_ends_them() {
-    let dir = TempDir::new().unwrap();
-    let mut last = probe(&dir, &[]);
-    for depth in 1..=SCRIPT_DEPTH_MAX + 2 {
-        last = put(&dir.path().join(format!("s{depth}")), format!("#!{}\n", last.display()));
-        let planned = plan_of(&last);
-        assert_eq!(planned.is_ok(), depth <= SCRIPT_DEPTH_MAX, "depth {depth}");
-        match planned {
-            Ok(plan) => assert_eq!(told_by(&plan), native(&last, &[]).unwrap()),
-            Err(e) => {
-                assert_eq!(e.exit_status(), 126, "{e}");
-                assert!(native(&last, &[]).is_err());
-            }
-        }
-    }
-}
-
-#[test]
-fn the_stack_image_has_the_layout_that_linux_builds() {
-    let dir = TempDir::new().unwrap();
-    let path = compile(dir.path(), "dump", DUMP, &[]).unwrap();
-    let mut command = Command::new(&path);
-    command.args(["one", "", "three"]).env_clear().env("A", "b").env("LONG", "x".repeat(999));
-    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    let (end, hex) = text.split_once(' ').unwrap();
-    let bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
-    let top = u64::from_str_radix(end, 16).unwrap();
-    let native = parse_stack(&bytes, top - bytes.len() as u64);
-
-    let plan = plan_of(&path).unwrap();
-    let text = |s: &Vec<u8>| OsString::from(OsStr::new(std::str::from_utf8(s).unwrap()));
-    let argv: Vec<_> = native.argv.iter().map(text).collect();
-    let envp: Vec<_> = native.envp.iter().map(text).collect();
-    let spec = stack::StackSpec {
-        top,
-        argv: &argv,
-        envp: &envp,
-        execfn: &plan.execfn,
-        auxv: stack::AuxValues::for_plan(&plan),
-        random: [7; 16],
-        stack_limit: 8 << 20,
-    };
-    let built = stack::build(&spec).unwrap();
-    assert_eq!((built.sp % 16, built.sp), (0, built.start));
-    assert_eq!(built.start + built.bytes.len() as u64, top);
-    let ours = parse_stack(&built.bytes, built.start);
-    assert_eq!((&ours.argv, &ours.envp), (&native.argv, &native.envp));
-    assert_eq!(
-        (ours.strings_at, &ours.strings),
-        (native.strings_at, &native.strings),
-        "the same bytes at the same place"
-    );
-    check_auxv(&ours.auxv, &native.auxv, &plan);
-}
-
-/// Same keys in the same order but for those left out, same values but for addresses of images and pointers.
-fn check_auxv(ours: &[(u64, u64)], native: &[(u64, u64)], plan: &Plan) {
-    const AT_RSEQ_FEATURE_SIZE: u64 = 27;
-    const AT_RSEQ_ALIGN: u64 = 28;
-    let left_out = [libc::AT_SYSINFO_EHDR, AT_RSEQ_FEATURE_SIZE, AT_RSEQ_ALIGN];
-    let native: Vec<_> = native.iter().filter(|(key, _)| !left_out.contains(key)).collect();
-    let keys = |list: &mut dyn Iterator<Item = u64>| list.collect::<Vec<_>>();
-    assert_eq!(keys(&mut ours.iter().map(|e| e.0)), keys(&mut native.iter().map(|e| e.0)));
-    for (&(key, value), &&(_, theirs)) in ours.iter().zip(&native) {
-        match key {
-            libc::AT_PHDR => assert_eq!(value, plan.main.phdr),
-            libc::AT_BASE => assert_eq!(value, INTERP_BASE),
-            libc::AT_ENTRY => assert_eq!(value, plan.main.entry),
-            libc::AT_RANDOM | libc::AT_PLATFORM => {}
-            _ => assert_eq!(value, theirs, "auxv key {key}"),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Stack {
-    argv: Vec<Vec<u8>>,
-    envp: Vec<Vec<u8>>,
-    auxv: Vec<(u64, u64)>,
-    strings_at: u64,
-    strings: Vec<u8>,
-}
-
-fn parse_stack(bytes: &[u8], start: u64) -> Stack {
-    let word = |i: usize| u64::from_le_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap());
-    let string = |at: u64| {
-        let s = &bytes[(at - start) as usize..];
-        s[..s.iter().position(|&b| b == 0).unwrap()].to_vec()
-    };
-    let argc = word(0) as usize;
-    let mut stack = Stack { strings_at: word(1), ..Stack::default() };
-    stack.strings = bytes[(word(1) - start) as usize..].to_vec();
-    stack.argv = (1..=argc).map(|i| string(word(i))).collect();
-    let mut at = argc + 1;
-    assert_eq!(word(at), 0);
-    while word(at + 1) != 0 {
-        at += 1;
-        stack.envp.push(string(word(at)));
-    }
-    at += 2;
-    loop {
-        stack.auxv.push((word(at), word(at + 1)));
-        if word(at) == libc::AT_NULL {
-            return stack;
-        }
-        at += 2;
-    }
-}
-
-#[test]
-fn arguments_are_limited_as_linux_limits_them() {
-    let spec = |argv, stack_limit| stack::StackSpec {
-        top: 0x4fff_ffff_f000,
-        argv,
-        envp: &[],
-        execfn: OsStr::new("x"),
-        auxv: stack::AuxValues::default(),
-        random: [0; 16],
-        stack_limit,
-    };
-    let many = vec![OsString::from("y".repeat(1000)); 400];
-    assert!(stack::build(&spec(&many, 8 << 20)).is_ok());
-    let e = stack::build(&spec(&many, 1 << 20)).unwrap_err();
-    assert!(e.to_string().contains("ulimit -s"), "{e}");
-    assert_eq!(e.exit_status(), 126);
-    assert!(stack::build(&spec(&many[..120], 0)).is_ok(), "128 KiB are always allowed");
-    let long = [OsString::from("z".repeat(131_072))];
-    assert!(stack::build(&spec(&long, u64::MAX)).is_err());
-    assert!(stack::build(&spec(&[], 0)).is_ok(), "no arguments at all");
 }
 
 /// A whole small program.

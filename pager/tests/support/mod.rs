@@ -44,7 +44,7 @@ pub struct Rig {
     pub pager: Pager,
     base: u64,
     memory: OwnMemory,
-    _peer: Peer,
+    peer: Peer,
 }
 
 impl Rig {
@@ -69,7 +69,7 @@ impl Rig {
         });
         let base = STRETCHES_FROM + STRETCH * STRETCHES.fetch_add(1, Ordering::Relaxed);
         let memory = OwnMemory::open().expect("/proc");
-        Self { pager: pager.expect("userfaultfd"), base, memory, _peer: peer }
+        Self { pager: pager.expect("userfaultfd"), base, memory, peer }
     }
 
     /// The page `index` of the stretch.
@@ -139,6 +139,17 @@ impl Rig {
         self.check();
     }
 
+    /// Execution goes to the peer and takes pages along as hot ones, and comes back without them.
+    pub fn leave_at_peer(&mut self, index: u64, count: u64) {
+        let mut bytes = Vec::new();
+        let range = self.range(index, count);
+        self.pager.hand_over(PEER, range, &mut bytes).expect("handed over");
+        self.pager.drop_left();
+        assert_eq!(bytes.len() as u64, range.bytes(), "all were resident");
+        let pages = bytes.chunks_exact(PAGE_SIZE as usize).map(<[u8]>::to_vec);
+        self.peer.store.lock().expect("no panic inside").extend(range.into_iter().map(|page| page.0).zip(pages));
+    }
+
     /// Pages resident on home, by the book.
     pub fn resident(&self) -> u64 {
         self.pager.nodes[0].resident
@@ -149,12 +160,19 @@ impl Rig {
         self.pager.held(PEER)
     }
 
+    /// Pages of these that the kernel has.
+    pub fn present(&self, pages: std::ops::Range<u64>) -> u64 {
+        let mut present = 0;
+        let range = self.range(pages.start, pages.end - pages.start);
+        self.memory.for_each_present(range, |_| present += 1).expect("pagemap");
+        present
+    }
+
     /// The books are true, the budget holds, and the kernel has no more pages than the book says.
     pub fn check(&self) {
         let audit = self.pager.audit();
         assert!(audit.complaints.is_empty(), "{:#?}", audit.complaints);
-        let mut present = 0;
-        self.memory.for_each_present(self.range(0, 2048), |_| present += 1).expect("pagemap");
+        let present = self.present(0..2048);
         let known = audit.nodes[0].resident_book + audit.native_book;
         assert!(present <= known, "the kernel has {present} pages, the book {known}");
     }

@@ -1,24 +1,30 @@
-//! The other end of home's link: a region, and a thread that answers requests for slabs.
+//! The other end of home's link: a region, and a thread that answers requests for slabs, and for pages that were left there.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use eos_pager::fetch::LEASE;
+use eos_pager::fetch::{FETCH, LEASE};
 use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
 
 /// The bytes that answer a LEASE.
 pub type Answer = Box<dyn FnMut() -> Vec<u8> + Send>;
 
+/// The bytes of pages that are resident at the peer, by page number.
+pub type Store = Arc<Mutex<BTreeMap<u64, Vec<u8>>>>;
+
+const FETCH_REPLY: u8 = 2;
 const LEASE_REPLY: u8 = 4;
 /// Pages that are granted at once.
 const SLAB: u64 = 32;
 
 /// A running peer; ends when dropped.
 pub struct Peer {
+    pub store: Store,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,14 +40,16 @@ impl Peer {
         let (near, far) = wires(wire);
         let ends = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ends);
+        let store = Store::default();
+        let pages_there = Arc::clone(&store);
         let answer = answer.unwrap_or_else(|| grants(pages));
         let thread = thread::spawn(move || {
             let region = Region::new((pages.max(1) as usize) * PAGE).expect("a region");
             let link = join(1, 0, false, far, &region);
-            serve(link, &end, answer);
+            serve(link, &end, answer, &pages_there);
         });
         let link = join(0, 1, true, near, home);
-        (Self { ends, thread: Some(thread) }, link)
+        (Self { store, ends, thread: Some(thread) }, link)
     }
 }
 
@@ -60,19 +68,34 @@ fn join(me: u8, peer: u8, initiator: bool, wires: Wires, region: &Arc<Region>) -
 }
 
 /// Answers until the end, or until home is gone.
-fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Answer) {
+fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Answer, store: &Store) {
     let (mailbox, mut links, mut message) = (Mailbox::new(), [Some(link)], Vec::new());
     while !end.load(Ordering::Relaxed) {
         match mailbox.wait(&mut links, &mut message, Some(Duration::from_millis(20))) {
             Ok(None) => {}
             Ok(Some(_)) => {
-                assert_eq!(message, [LEASE], "a memory-only peer is asked for nothing else");
                 let link = links[0].as_mut().expect("the link");
-                let _ = link.send(&[&answer()]);
+                match message.first() {
+                    Some(&LEASE) => drop(link.send(&[&answer()])),
+                    Some(&FETCH) => drop(link.send(&[&taken_from(store, &message)])),
+                    // Home has served a request that a test made up.
+                    Some(&FETCH_REPLY) => {}
+                    _ => panic!("home sends nothing else"),
+                }
             }
             Err(_home_is_gone) => return,
         }
     }
+}
+
+/// The answer to a FETCH: the pages, which leave the store.
+fn taken_from(store: &Store, message: &[u8]) -> Vec<u8> {
+    let count = u64::from(u16::from_le_bytes([message[2], message[3]]));
+    let first = u64::from_le_bytes(message[8..].try_into().expect("eight bytes"));
+    let mut store = store.lock().expect("no panic inside");
+    let mut reply = vec![FETCH_REPLY, 0, 0, 0, 0, 0, 0, 0];
+    (first..first + count).for_each(|page| reply.extend(store.remove(&page).expect("a page that is here")));
+    reply
 }
 
 fn grants(mut pages: u64) -> Answer {

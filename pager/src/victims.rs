@@ -1,0 +1,74 @@
+//! Which pages go: cold ones, by second chance.
+
+use eos_policy::clock::Verdict;
+use eos_verbs::NodeId;
+
+use crate::entry::{Entry, State};
+use crate::error::PagerError;
+use crate::page::PageNumber;
+use crate::pager::{EVICTION_BATCH, Pager};
+
+impl Pager {
+    /// Moves up to `count` cold pages out of this node. Also what the torture mode calls at random.
+    ///
+    /// # Errors
+    /// No node has room, or the wire failed.
+    pub fn evict(&mut self, count: usize) -> Result<(), PagerError> {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        self.choose_victims(count.min(EVICTION_BATCH), &mut victims);
+        victims.sort_unstable();
+        let outcome = self.push_victims(&victims);
+        self.victims = victims;
+        outcome
+    }
+
+    /// One cold page, which leaves the ring; `None` if all are pinned.
+    pub(crate) fn choose_victim(&mut self) -> Option<PageNumber> {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        self.choose_victims(1, &mut victims);
+        let victim = victims.first().copied();
+        self.victims = victims;
+        victim
+    }
+
+    fn choose_victims(&mut self, count: usize, victims: &mut Vec<PageNumber>) {
+        let (table, me, pins) = (&self.table, self.me, &self.pins);
+        while victims.len() < count {
+            let next = self.clock.next_victim(|page| {
+                let page = PageNumber(page);
+                let verdict = judge(table.load(page), me, pins.iter().any(|pin| pin.contains(page)));
+                match verdict {
+                    Verdict::Evict | Verdict::Forget => {
+                        let _ = table.update(page, |entry| Some(entry.with_queued(false)));
+                    }
+                    Verdict::SecondChance => {
+                        let _ = table.update(page, |entry| Some(entry.with_referenced(false)));
+                    }
+                    Verdict::Keep => {}
+                }
+                verdict
+            });
+            match next {
+                Some(page) => victims.push(PageNumber(page)),
+                None => break,
+            }
+        }
+    }
+}
+
+/// What the ring does with a page.
+fn judge(entry: Entry, me: NodeId, pinned: bool) -> Verdict {
+    let in_own_slot = entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == me);
+    let here = entry.is_resident_on(me) || entry.state() == State::Replica;
+    if !here && !in_own_slot {
+        Verdict::Forget
+    } else if pinned {
+        Verdict::Keep
+    } else if here && entry.referenced() {
+        Verdict::SecondChance
+    } else {
+        Verdict::Evict
+    }
+}
