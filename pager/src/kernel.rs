@@ -139,15 +139,19 @@ impl OwnMemory {
 
     /// Reads resident pages whatever their protection (proc_pid_mem(5)).
     pub fn read(&self, first: PageNumber, into: &mut [u8]) -> io::Result<()> {
-        let len = into.len() as u64;
-        let mut read = || self.mem.read_exact_at(into, first.addr());
-        match read() {
+        match self.mem.read_exact_at(into, first.addr()) {
+            // Page by page: each may be of another mapping.
             Err(error) if error.raw_os_error() == Some(libc::EIO) => {
-                let pages = PageRange::new(first, PageNumber(first.0 + len.div_ceil(PAGE_SIZE)));
-                made_readable(pages, read)?.ok_or(error)
+                let pages = into.chunks_mut(PAGE_SIZE as usize);
+                (first.0..).map(PageNumber).zip(pages).try_for_each(|(page, bytes)| self.read_page(page, bytes))
             }
             outcome => outcome,
         }
+    }
+
+    fn read_page(&self, page: PageNumber, into: &mut [u8]) -> io::Result<()> {
+        let mut read = || self.mem.read_exact_at(into, page.addr());
+        read().or_else(|error| made_readable(PageRange::single(page), read)?.ok_or(error))
     }
 
     /// Calls `present` for every page of the range that has memory or swap behind it (proc_pid_pagemap(5), bits 63 and 62).

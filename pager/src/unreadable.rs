@@ -15,7 +15,7 @@ use crate::kernel;
 use crate::page::PageRange;
 
 /// Runs `read` with the pages of `range` made readable. `None` if they are readable as they are, or not of one mapping:
-/// then protection is not what a read fails for.
+/// then a read fails for another reason.
 pub fn made_readable<T>(range: PageRange, read: impl FnOnce() -> io::Result<T>) -> io::Result<Option<T>> {
     let Some(prot) = protection(range)? else { return Ok(None) };
     if prot & libc::PROT_READ != 0 {
