@@ -24,15 +24,20 @@ pub fn kinds() -> Vec<TransportKind> {
     words.split(',').map(kind).collect()
 }
 
-/// An address of an RDMA port of this node.
+/// An IPv4 address of an RDMA port of this node.
 pub fn rdma_address() -> IpAddr {
+    rdma_address_of(|ip| ip.is_ipv4())
+}
+
+/// An address of an RDMA port of this node that is of this kind.
+pub fn rdma_address_of(kind: impl Fn(&IpAddr) -> bool) -> IpAddr {
     let devices =
         rdma::devices().expect("these tests need an RDMA device: scripts/rxe-test runs them in a guest that has one");
     let ports = devices.iter().flat_map(|device| &device.ports).filter(|port| port.state == PortState::Active);
     let mut addresses = ports.flat_map(|port| &port.gids).filter(|gid| gid.kind == GidKind::RoceV2).map(|gid| gid.ip());
     // another port of this machine may be in another network namespace
-    let mine = |address: &IpAddr| address.is_ipv4() && TcpListener::bind((*address, 0)).is_ok();
-    addresses.find(mine).expect("an active port with an IPv4 address of this node")
+    let mine = |address: &IpAddr| kind(address) && TcpListener::bind((*address, 0)).is_ok();
+    addresses.find(mine).expect("an active port with an address of this kind on this node")
 }
 
 /// Emulated machines are some 40 times slower.
