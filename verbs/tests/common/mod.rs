@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use eos_verbs::rdma::{self, GidKind, PortState};
-use eos_verbs::{NodeId, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
+use eos_verbs::{NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
 
 /// The transports under test: those that `EOS_TEST_TRANSPORTS` names, separated by commas; without it the two that every
 /// machine has. On a machine with an RDMA device, or in a guest with soft-RoCE, it is set to `rdma`.
@@ -149,7 +149,22 @@ pub fn pair(kind: TransportKind) -> (End, End) {
     pair_with(kind, 1)
 }
 
-/// Bytes that differ from page to page.
+/// Bytes that differ from page to page. Copied from a row, since a loop over bytes takes seconds in an emulated machine.
 pub fn pattern(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|index| ((index + seed) % 251 + (index >> 12)) as u8).collect()
+    const PERIOD: usize = 251;
+    static ROW: [u8; PAGE + PERIOD] = {
+        let mut row = [0; PAGE + PERIOD];
+        let mut index = 0;
+        while index < row.len() {
+            row[index] = (index % PERIOD) as u8;
+            index += 1;
+        }
+        row
+    };
+    let mut bytes = Vec::with_capacity(len);
+    for page in 0..len.div_ceil(PAGE) {
+        let start = (page * (PAGE + 13) + seed) % PERIOD;
+        bytes.extend_from_slice(&ROW[start..start + PAGE.min(len - page * PAGE)]);
+    }
+    bytes
 }
