@@ -11,7 +11,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-use crate::page::{PageNumber, PageRange};
+use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::unreadable::made_readable;
 
 /// Maps private anonymous memory at exactly `range`, replacing what was there. `prot` is the kernel's `PROT_` bits.
 pub fn map_anon(range: PageRange, prot: i32) -> io::Result<()> {
@@ -138,7 +139,19 @@ impl OwnMemory {
 
     /// Reads resident pages whatever their protection (proc_pid_mem(5)).
     pub fn read(&self, first: PageNumber, into: &mut [u8]) -> io::Result<()> {
-        self.mem.read_exact_at(into, first.addr())
+        match self.mem.read_exact_at(into, first.addr()) {
+            // Page by page: each may be of another mapping.
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => {
+                let pages = into.chunks_mut(PAGE_SIZE as usize);
+                (first.0..).map(PageNumber).zip(pages).try_for_each(|(page, bytes)| self.read_page(page, bytes))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn read_page(&self, page: PageNumber, into: &mut [u8]) -> io::Result<()> {
+        let mut read = || self.mem.read_exact_at(into, page.addr());
+        read().or_else(|error| made_readable(PageRange::single(page), read)?.ok_or(error))
     }
 
     /// Calls `present` for every page of the range that has memory or swap behind it (proc_pid_pagemap(5), bits 63 and 62).

@@ -78,4 +78,6 @@ pub mod space;
 #[cfg(not(loom))]
 pub mod uffd;
 #[cfg(not(loom))]
+mod unreadable;
+#[cfg(not(loom))]
 mod victims;

@@ -92,11 +92,13 @@ net_up() {
 }
 
 net_down() {
-    local pid
+    local pid node
     for pid in "${NET_PIDS[@]}"; do end "$pid"; done
     NET_PIDS=()
     # Devices first: one whose interface goes takes its time.
-    scripts/rxe-down >/dev/null || true
+    for node in 0 1; do
+        [ ! -e "/sys/class/infiniband/$(device $node)" ] || scripts/rxe-down "$(interface $node)" >/dev/null || true
+    done
     if namespaces; then
         ip netns del "${NET_PREFIX}0" || true
         ip netns del "${NET_PREFIX}1" || true
