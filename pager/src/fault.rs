@@ -1,7 +1,8 @@
 //! The fault path: what happens between the trap and the page being there.
 //!
-//! It takes no lock, wakes no thread of this node, and allocates nothing but what the books of a newly leased slab need. A pull
-//! is one one-sided READ and one `UFFDIO_COPY`.
+//! It takes no lock and wakes no thread of this node. A pull is one one-sided READ and one `UFFDIO_COPY`. Nothing is allocated
+//! (`tests/allocation.rs`), but where a message is waited for: for the bookkeeping of a newly leased slab, by a mailbox that goes to
+//! sleep, and when the first long reply comes.
 
 use std::time::Instant;
 
@@ -99,9 +100,8 @@ impl Pager {
     }
 
     pub(crate) fn free_slot(&mut self, slot: SlotRef) {
-        let freed = self.slots[slot.node.0 as usize].free(slot.index);
+        let freed = self.slots[slot.node.index()].free(slot.index);
         debug_assert!(freed, "slot {slot:?} was free already");
-        self.nodes[slot.node.0 as usize].exhausted = false;
     }
 
     /// One page by a one-sided READ. A read access keeps the slot and maps the page write-protected.
@@ -119,7 +119,7 @@ impl Pager {
         let claimed = protocol::begin_pull(self.table.cell(page), self.me);
         debug_assert!(claimed.is_ok(), "the page is in a slot");
         let protection = if write { Protection::Writable } else { Protection::WriteProtected };
-        let link = self.links[slot.node.0 as usize].as_mut().expect("a node with slots is joined");
+        let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
         let bytes = link.read(slot.offset(), PAGE_SIZE as usize)?.as_ptr();
         let copied = self.uffd.copy(PageRange::single(page), bytes, protection);
         copied.map_err(|source| self.kernel("installing a page", source))?;
@@ -144,7 +144,7 @@ impl Pager {
             if let Ok(before) = claimed
                 && before.state() == State::Resident
             {
-                self.nodes[before.owner().0 as usize].resident -= 1;
+                self.nodes[before.owner().index()].resident -= 1;
             }
         }
         let source = self.region.base().wrapping_add(slot.offset() as usize);
@@ -196,6 +196,9 @@ impl Pager {
         let absent = |page: &PageNumber| self.table.load(*page).state() == State::Absent;
         let count = PageRange::new(page, end).pages().take_while(absent).count() as u64;
         let count = self.make_room_for_run(count)?;
+        if count == 0 {
+            return Err(self.full());
+        }
         let range = PageRange::new(page, PageNumber(page.0 + count));
         match self.fill(range, write) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => self.fill_page_by_page(range, write),

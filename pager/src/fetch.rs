@@ -67,7 +67,7 @@ impl Pager {
             if let Some(slot) = before.slot() {
                 self.free_slot(slot);
             }
-            self.nodes[owner.0 as usize].resident -= 1;
+            self.nodes[owner.index()].resident -= 1;
             self.arrived(page);
         }
         Ok(count)
@@ -124,7 +124,7 @@ impl Pager {
 
     /// Waits for the one message that `from` may send now.
     pub fn wait_reply(&mut self, from: NodeId, tag: u8) -> Result<&[u8], PagerError> {
-        let index = from.0 as usize;
+        let index = from.index();
         self.mailbox.wait(&mut self.links[index..=index], &mut self.message, None)?;
         if self.message.first() != Some(&tag) {
             return Err(self.nonsense(from, "reply"));
@@ -133,7 +133,7 @@ impl Pager {
     }
 
     pub(crate) fn nonsense(&self, from: NodeId, what: &'static str) -> PagerError {
-        PagerError::Message { peer: self.nodes[from.0 as usize].name.clone(), what }
+        PagerError::Message { peer: self.nodes[from.index()].name.clone(), what }
     }
 
     /// Asks `node` for another slab. Returns whether it gave one.
@@ -147,14 +147,14 @@ impl Pager {
             u64::from_le_bytes(granted)
         };
         // Slots are numbered with 32 bits.
-        let sum = self.nodes[node.0 as usize].limit.checked_add(granted);
+        let sum = self.nodes[node.index()].limit.checked_add(granted);
         if sum.is_none_or(|sum| sum > u64::from(u32::MAX)) {
             return Err(self.nonsense(node, "grant of memory"));
         }
-        let book = &mut self.nodes[node.0 as usize];
+        let book = &mut self.nodes[node.index()];
         book.exhausted = granted == 0;
         book.limit += granted;
-        self.slots[node.0 as usize].grow(granted as u32);
+        self.slots[node.index()].grow(granted as u32);
         Ok(granted > 0)
     }
 
@@ -190,7 +190,7 @@ impl Pager {
         let bytes = &mut self.bounce[..range.bytes() as usize];
         let readable = (keep || range.pages().all(here)) && self.own_memory.read(range.start, bytes).is_ok();
         let bytes: &[u8] = if readable { bytes } else { &[] };
-        let link = self.links[from.0 as usize].as_mut().expect("the asker is joined");
+        let link = self.links[from.index()].as_mut().expect("the asker is joined");
         link.send(&[&[FETCH_REPLY, 0, 0, 0, 0, 0, 0, 0], bytes])?;
         // What was not sent stays: the asker says what is wrong.
         if !keep && readable {

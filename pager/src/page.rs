@@ -119,6 +119,13 @@ impl PageRange {
         self.start.0 <= page.0 && page.0 < self.end.0
     }
 
+    /// The first `count` pages, and the others.
+    #[must_use]
+    pub fn split_at(&self, count: u64) -> (Self, Self) {
+        let middle = PageNumber(self.start.0 + count).min(self.end);
+        (Self::new(self.start, middle), Self::new(middle, self.end))
+    }
+
     /// The pages that are in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {

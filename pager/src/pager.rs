@@ -126,7 +126,7 @@ impl Pager {
     /// # Errors
     /// The kernel lacks something; the message says what.
     pub fn new(setup: PagerSetup) -> Result<Self, PagerError> {
-        let name = setup.nodes[setup.me.0 as usize].name.clone();
+        let name = setup.nodes[setup.me.index()].name.clone();
         let kernel = |what| {
             let node = name.clone();
             move |source| PagerError::Kernel { node, what, source }
@@ -180,12 +180,12 @@ impl Pager {
 
     /// Pages that a node holds, resident or in slots.
     pub fn held(&self, node: NodeId) -> u64 {
-        self.nodes[node.0 as usize].resident + u64::from(self.slots[node.0 as usize].used())
+        self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
     }
 
     /// Pages that a node may still take.
     pub fn room(&self, node: NodeId) -> u64 {
-        self.nodes[node.0 as usize].limit.saturating_sub(self.held(node))
+        self.nodes[node.index()].limit.saturating_sub(self.held(node))
     }
 
     /// The nodes on which the program may execute, as a mask (bit k: node k).
@@ -195,7 +195,7 @@ impl Pager {
 
     /// This node's book.
     pub fn here(&mut self) -> &mut NodeBook {
-        &mut self.nodes[self.me.0 as usize]
+        &mut self.nodes[self.me.index()]
     }
 
     /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The ring must know it.
@@ -206,12 +206,12 @@ impl Pager {
 
     /// A kernel error on this node.
     pub(crate) fn kernel(&self, what: &'static str, source: std::io::Error) -> PagerError {
-        PagerError::Kernel { node: self.nodes[self.me.0 as usize].name.clone(), what, source }
+        PagerError::Kernel { node: self.nodes[self.me.index()].name.clone(), what, source }
     }
 
     /// The queue pair to `node`.
     pub(crate) fn link(&mut self, node: NodeId) -> &mut dyn QueuePair {
-        self.links[node.0 as usize]
+        self.links[node.index()]
             .as_mut()
             .expect("pages are only ever placed on nodes that are joined to all others")
             .as_mut()
@@ -234,7 +234,7 @@ impl Pager {
 
     /// Updates the high-water mark; called once for each fault, not for each page.
     pub(crate) fn note_resident_max(&mut self) {
-        let resident = self.nodes[self.me.0 as usize].resident;
+        let resident = self.nodes[self.me.index()].resident;
         self.counters.resident_pages_max = self.counters.resident_pages_max.max(resident);
     }
 

@@ -49,7 +49,7 @@ impl PlacementRun {
         let Some(slot) = first.slot() else {
             return Ok(());
         };
-        let leased = slots.get(slot.node.0 as usize).map_or(0, SlotAllocator::capacity);
+        let leased = slots.get(slot.node.index()).map_or(0, SlotAllocator::capacity);
         match slot.index.checked_add(self.count) {
             Some(end) if end <= leased => Ok(()),
             _ => bad("a slot that is not leased"),

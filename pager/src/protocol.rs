@@ -7,7 +7,7 @@
 //!
 //! Every change is one compare-and-swap. Pushing and Pulling are locks: who made the entry so, and only he, ends it.
 //! Everybody else waits with [`wait_settled`]. All functions take the bare atomic, so that a model can check them
-//! without a table (tests/loom.rs).
+//! without a table (tests/loom).
 //!
 //! What the order of steps must be (the pager's push and fault paths keep it, but for the write protection of a push,
 //! which they leave out while the program has one thread):

@@ -71,7 +71,7 @@ impl Pager {
             }
             // SAFETY: the pages are resident, readable and, with one app thread in this trap, written by nobody.
             let bytes = unsafe { kernel::bytes(run) };
-            let link = self.links[slot.node.0 as usize].as_mut().expect("a node with slots is joined");
+            let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
             link.post_write(slot.offset(), bytes)?;
             self.left(run)?;
             self.counters.pushes += u64::from(count);

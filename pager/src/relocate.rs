@@ -22,15 +22,27 @@ impl Pager {
         for (addresses, area) in parts {
             let part = PageRange::covering(&addresses);
             let target = PageNumber(part.start.0 - from.start.0 + to.start.0);
-            self.relocate_area(part, PageRange::new(target, PageNumber(target.0 + part.count())), area)?;
+            let target = PageRange::new(target, PageNumber(target.0 + part.count()));
+            let area = Area { serial: self.moved_copy(area.serial, part, target), ..area };
+            self.relocate_area(part, target, area)?;
         }
         Ok(())
     }
 
+    /// Moves one area, or a part of it. The kernel may hold it as several mappings, which it refuses to move at once (EFAULT): then
+    /// one half after the other. Which borders inside an area the kernel keeps depends on what was touched between the
+    /// program's calls, and so on where execution was.
     fn relocate_area(&mut self, from: PageRange, to: PageRange, area: Area) -> Result<(), SpaceError> {
-        kernel::remap(from, to)?;
+        match kernel::remap(from, to) {
+            Err(error) if error.raw_os_error() == Some(libc::EFAULT) && from.count() > 1 => {
+                let half = from.count() / 2;
+                let (from, to) = (from.split_at(half), to.split_at(half));
+                self.relocate_area(from.0, to.0, area)?;
+                return self.relocate_area(from.1, to.1, area);
+            }
+            outcome => outcome?,
+        }
         let around = self.merged_around(area, to);
-        let area = Area { serial: self.moved_copy(area.serial, from, to), ..area };
         self.layout.remove(from.addresses());
         self.log_change(LayoutOp::Unmap { range: from.addresses() });
         self.layout.insert(to.addresses(), area);

@@ -4,7 +4,7 @@ use eos_verbs::NodeId;
 
 use crate::entry::SlotRef;
 use crate::error::PagerError;
-use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::page::{PAGE_SIZE, PageNumber};
 use crate::pager::{EVICTION_BATCH, Pager};
 
 /// What a peer grants at once, as far as placement is concerned.
@@ -16,6 +16,18 @@ impl Pager {
     /// # Errors
     /// No node has room, or the wire failed.
     pub fn make_room(&mut self, pages: u64) -> Result<(), PagerError> {
+        let made = self.try_make_room(pages)? || self.ask_again(pages)?;
+        if made { Ok(()) } else { Err(self.full()) }
+    }
+
+    /// The last resort: nodes that have turned a request for memory down may have got some back from others since.
+    fn ask_again(&mut self, pages: u64) -> Result<bool, PagerError> {
+        self.nodes[NodeId::HOME.index() + 1..].iter_mut().for_each(|book| book.exhausted = false);
+        self.try_make_room(pages)
+    }
+
+    /// Makes room as far as there is any. Returns whether `pages` may come.
+    fn try_make_room(&mut self, pages: u64) -> Result<bool, PagerError> {
         if self.native_pages > 0 && self.lacks(pages) > 0 {
             self.adopt_native()?;
         }
@@ -34,19 +46,20 @@ impl Pager {
             // These victims found no slot; pages that need none may be elsewhere in the ring.
             tried += batch.min(EVICTION_BATCH);
             if tried > self.clock.len() {
-                return Err(self.full());
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes room for a run, or for its first page alone if there is no more: the neighbours are only a guess, which the
-    /// program must not die of. Returns how many pages may come.
+    /// program must not die of. Returns how many pages may come; 0 if not even one.
     pub(crate) fn make_room_for_run(&mut self, pages: u64) -> Result<u64, PagerError> {
-        match self.make_room(pages) {
-            Err(PagerError::Full { .. }) if pages > 1 => self.make_room(1).map(|()| 1),
-            outcome => outcome.map(|()| pages),
+        if self.try_make_room(pages)? {
+            return Ok(pages);
         }
+        let one = (pages > 1 && self.try_make_room(1)?) || self.ask_again(1)?;
+        Ok(u64::from(one))
     }
 
     /// Pages that must go before `pages` more may come.
@@ -64,30 +77,31 @@ impl Pager {
             let node = NodeId(node);
             let want = want.min(self.room(node)).min(u64::from(u32::MAX)) as u32;
             if want > 0
-                && let Some((index, count)) = self.slots[node.0 as usize].alloc_run(want)
+                && let Some((index, count)) = self.slots[node.index()].alloc_run(want)
             {
                 self.affinity.note(page.chunk(), node.0);
                 return Ok(Some((SlotRef { node, index }, count)));
             }
             if node == NodeId::HOME || !self.lease(node)? {
-                self.nodes[node.0 as usize].exhausted = true;
+                self.nodes[node.index()].exhausted = true;
             }
         }
     }
 
-    /// Frees slots that only hold copies of clean resident pages. Returns whether there were any.
+    /// Frees some slots that only hold copies of clean resident pages, all of which are in the ring. Returns whether there
+    /// were any.
     fn reclaim_clean_slots(&mut self) -> Result<bool, PagerError> {
-        const ENOUGH: usize = 1024;
-        let mut clean = Vec::new();
-        self.table.scan(PageRange::APP, |page, entry| {
-            if clean.len() < ENOUGH && entry.is_resident_on(self.me) && entry.is_clean() {
-                clean.push(page);
-            }
-        });
-        for &page in &clean {
-            self.make_dirty(page)?;
-        }
-        Ok(!clean.is_empty())
+        let mut clean = std::mem::take(&mut self.victims);
+        clean.clear();
+        let is_clean = |page: &PageNumber| {
+            let entry = self.table.load(*page);
+            entry.is_resident_on(self.me) && entry.is_clean()
+        };
+        clean.extend(self.clock.iter().map(PageNumber).filter(is_clean).take(EVICTION_BATCH));
+        let outcome = clean.iter().try_for_each(|page| self.make_dirty(*page));
+        let any = !clean.is_empty();
+        self.victims = clean;
+        outcome.map(|()| any)
     }
 
     /// Whether, as far as is known, no node can take a page that has no slot, nor can this one get more memory.
@@ -106,15 +120,15 @@ impl Pager {
 
     /// Pages that a node can take; a peer whose lease is used up may still grant a slab.
     fn room_at(&self, node: NodeId) -> u32 {
-        let exhausted = self.nodes[node.0 as usize].exhausted || node == NodeId::HOME;
+        let exhausted = self.nodes[node.index()].exhausted || node == NodeId::HOME;
         let room = self.room(node) + if exhausted { 0 } else { SLAB_PAGES };
         u32::try_from(room).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn full(&self) -> PagerError {
-        let peers = self.nodes.iter().enumerate().filter(|(node, _)| *node != self.me.0 as usize);
+        let peers = self.nodes.iter().enumerate().filter(|(node, _)| *node != self.me.index());
         let words: Vec<String> = peers.map(|(_, book)| format!("{} is full", book.name)).collect();
-        let here = &self.nodes[self.me.0 as usize];
+        let here = &self.nodes[self.me.index()];
         PagerError::Full {
             node: here.name.clone(),
             limit_mib: (here.limit * PAGE_SIZE) >> 20,

@@ -163,15 +163,15 @@ impl Pager {
                 return;
             }
             if let Some(slot) = entry.slot() {
-                slots[slot.node.0 as usize].free(slot.index);
-                nodes[slot.node.0 as usize].exhausted = false;
+                slots[slot.node.index()].free(slot.index);
+                nodes[slot.node.index()].exhausted = false;
                 if slot.node == *me {
                     region.discard(slot.offset() as usize, crate::page::PAGE_SIZE as usize);
                 }
             }
             match entry.state() {
-                State::Resident => nodes[entry.owner().0 as usize].resident -= 1,
-                State::Replica => nodes[me.0 as usize].resident -= 1,
+                State::Resident => nodes[entry.owner().index()].resident -= 1,
+                State::Replica => nodes[me.index()].resident -= 1,
                 _ => {}
             }
             table.overwrite(page, entry.cleared());

@@ -27,9 +27,9 @@ impl Pager {
     pub(crate) fn room_for_pull(&mut self, pages: u64) -> Result<Room, PagerError> {
         // Passing the whole ring in vain, and giving up slots of clean pages, is for those who cannot swap.
         if self.lacks(1) == 0 || !self.is_full() {
-            match self.make_room_for_run(pages) {
-                Err(PagerError::Full { .. }) => {}
-                outcome => return outcome.map(Room::Pages),
+            let room = self.make_room_for_run(pages)?;
+            if room > 0 {
+                return Ok(Room::Pages(room));
             }
         }
         let Some(victim) = self.choose_victim() else {
@@ -54,7 +54,7 @@ impl Pager {
         let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
         self.bounce[..PAGE_SIZE as usize].copy_from_slice(link.read(slot.offset(), PAGE_SIZE as usize)?);
         protocol::hold_bytes(self.table.cell(page), self.me);
-        self.slots[slot.node.index()].free(slot.index);
+        self.free_slot(slot);
         self.finish_swap(page, victim)
     }
 
@@ -72,7 +72,7 @@ impl Pager {
         self.bounce[..PAGE_SIZE as usize].copy_from_slice(&self.message[bytes]);
         let before = protocol::hold_bytes(self.table.cell(page), self.me);
         if let Some(slot) = before.slot() {
-            self.slots[slot.node.index()].free(slot.index);
+            self.free_slot(slot);
         }
         self.nodes[owner.index()].resident -= 1;
         self.finish_swap(page, victim)

@@ -6,11 +6,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use eos_verbs::NodeId;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::entry::{Entry, SlotRef};
+use crate::entry::Entry;
 use crate::page::{APP_CHUNKS, APP_PAGES, PageNumber, PageRange};
 use crate::protocol;
 use crate::sparse::SparseArray;
@@ -24,7 +23,7 @@ const GROUP_CHUNKS: u64 = 4096;
 pub enum TableError {
     /// The kernel refused the address space.
     #[error(
-        "this node cannot reserve {gib} GiB of address space for the page table ({source}): \
+        "this node cannot reserve {gib} GiB of address space for the page table ({source}); \
          lift the limit with `ulimit -v unlimited`, and if `sysctl vm.overcommit_memory` is 2 set it to 0 or 1 \
          (the space is only reserved; memory is used for what the program touches)"
     )]
@@ -124,63 +123,6 @@ impl PageTable {
         old
     }
 
-    /// See [`protocol::begin_push`].
-    ///
-    /// # Errors
-    /// The entry, if it is not a dirty page resident on `me`.
-    pub fn begin_push(&self, page: PageNumber, me: NodeId, slot: SlotRef) -> Result<Entry, Entry> {
-        protocol::begin_push(self.cell(page), me, slot)
-    }
-
-    /// See [`protocol::begin_drop`].
-    ///
-    /// # Errors
-    /// The entry, if it is not a clean page resident on `me`.
-    pub fn begin_drop(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
-        protocol::begin_drop(self.cell(page), me)
-    }
-
-    /// See [`protocol::finish_push`].
-    pub fn finish_push(&self, page: PageNumber) -> Entry {
-        protocol::finish_push(self.cell(page))
-    }
-
-    /// See [`protocol::abort_push`].
-    pub fn abort_push(&self, page: PageNumber, before: Entry) -> Entry {
-        protocol::abort_push(self.cell(page), before)
-    }
-
-    /// See [`protocol::begin_pull`].
-    ///
-    /// # Errors
-    /// The entry, if the page is neither Remote nor resident on another node.
-    pub fn begin_pull(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
-        protocol::begin_pull(self.cell(page), me)
-    }
-
-    /// See [`protocol::finish_pull`].
-    pub fn finish_pull(&self, page: PageNumber, me: NodeId, keep_slot: bool) -> (Entry, Entry) {
-        protocol::finish_pull(self.cell(page), me, keep_slot)
-    }
-
-    /// See [`protocol::abort_pull`].
-    pub fn abort_pull(&self, page: PageNumber, before: Entry) -> Entry {
-        protocol::abort_pull(self.cell(page), before)
-    }
-
-    /// See [`protocol::begin_upgrade`].
-    ///
-    /// # Errors
-    /// The entry, if it is not a clean page resident on `me`.
-    pub fn begin_upgrade(&self, page: PageNumber, me: NodeId) -> Result<Entry, Entry> {
-        protocol::begin_upgrade(self.cell(page), me)
-    }
-
-    /// See [`protocol::wait_settled`].
-    pub fn wait_settled(&self, page: PageNumber) -> Entry {
-        protocol::wait_settled(&self.entries[page.0 as usize])
-    }
-
     /// Calls `visit` for every page of `range` whose entry is not 0, in ascending order. Costs time for touched chunks only.
     pub fn scan(&self, range: PageRange, mut visit: impl FnMut(PageNumber, Entry)) {
         self.touched_chunks(range, |pages| {
@@ -191,25 +133,6 @@ impl PageTable {
                     visit(page, entry);
                 }
             }
-        });
-    }
-
-    /// Makes every page of `range` Absent once it is settled, as munmap and MADV_DONTNEED want. Calls `gone` with the
-    /// entry before of each that was not Absent, so that its slot can be freed and its mapping dropped. QUEUED and
-    /// the stale mask stay.
-    pub fn clear(&self, range: PageRange, mut gone: impl FnMut(PageNumber, Entry)) {
-        self.scan(range, |page, seen| {
-            if seen == seen.cleared() {
-                return;
-            }
-            let settled_only = |old: Entry| old.is_settled().then(|| old.cleared());
-            let old = loop {
-                match self.update(page, settled_only) {
-                    Ok((old, _)) => break old,
-                    Err(_moving) => self.wait_settled(page),
-                };
-            };
-            gone(page, old);
         });
     }
 

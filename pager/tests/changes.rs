@@ -67,10 +67,11 @@ fn any_step() -> impl Strategy<Value = Step> {
 impl Node {
     fn replay(&mut self, op: &LayoutOp) {
         for range in op.frees() {
-            self.table.clear(PageRange::covering(&range), |_, old| {
+            self.table.scan(PageRange::covering(&range), |page, old| {
                 if let Some(slot) = old.slot() {
                     self.slots[slot.node.0 as usize].free(slot.index);
                 }
+                self.table.overwrite(page, old.cleared());
             });
         }
     }
@@ -112,27 +113,27 @@ impl Run {
 
     fn push(&mut self, page: u64, to: usize) {
         self.change(page, |table, slots, page, me| {
-            if table.begin_drop(page, me).is_err() {
+            if protocol::begin_drop(table.cell(page), me).is_err() {
                 let Some(index) = slots[to].alloc() else {
                     return false;
                 };
                 let slot = SlotRef { node: NodeId(to as u8), index };
-                if table.begin_push(page, me, slot).is_err() {
+                if protocol::begin_push(table.cell(page), me, slot).is_err() {
                     slots[to].free(index);
                     return false;
                 }
             }
-            table.finish_push(page);
+            protocol::finish_push(table.cell(page));
             true
         });
     }
 
     fn pull(&mut self, page: u64, keep: bool) {
         self.change(page, |table, slots, page, me| {
-            if table.begin_pull(page, me).is_err() {
+            if protocol::begin_pull(table.cell(page), me).is_err() {
                 return false;
             }
-            let (before, now) = table.finish_pull(page, me, keep);
+            let (before, now) = protocol::finish_pull(table.cell(page), me, keep);
             if let (Some(slot), None) = (before.slot(), now.slot()) {
                 slots[slot.node.0 as usize].free(slot.index);
             }
@@ -142,14 +143,12 @@ impl Run {
 
     fn clear(&mut self, page: u64) {
         self.change(page, |table, slots, page, _| {
-            let mut any = false;
-            table.clear(PageRange::single(page), |_, old| {
-                any = true;
-                if let Some(slot) = old.slot() {
-                    slots[slot.node.0 as usize].free(slot.index);
-                }
-            });
-            any
+            let old = table.load(page);
+            if let Some(slot) = old.slot() {
+                slots[slot.node.0 as usize].free(slot.index);
+            }
+            table.overwrite(page, old.cleared());
+            old.state() != State::Absent
         });
     }
 
@@ -168,7 +167,7 @@ impl Run {
                 let Ok(before) = protocol::begin_upgrade(table.cell(page), me) else {
                     return false;
                 };
-                table.finish_pull(page, me, false);
+                protocol::finish_pull(table.cell(page), me, false);
                 let slot = before.slot().expect("clean");
                 slots[slot.node.0 as usize].free(slot.index)
             }),

@@ -54,6 +54,24 @@ fn moved_memory_keeps_its_contents_wherever_they_are() {
 }
 
 #[test]
+fn memory_that_the_kernel_holds_in_pieces_is_moved_as_one() {
+    let mut rig = Rig::new(Terms::default());
+    rig.map(0, 10);
+    rig.map(20, 13);
+    rig.write_all(0, 10);
+    rig.write_all(20, 10);
+    rig.map(10, 10); // one area now; the kernel does not join what was touched apart
+    rig.pager.relocate(rig.range(0, 33), rig.range(1000, 33)).expect("moved");
+    rig.check();
+    rig.check_registration();
+    assert!(rig.pager.layout.is_free(rig.range(0, 33).addresses()));
+    let stamps = (0..33).map(|page| if page / 10 % 2 == 0 && page < 30 { 1000 + page } else { 0 });
+    for (page, stamp) in (0..).zip(stamps) {
+        assert_eq!(rig.read(1000 + page).expect("read"), stamp, "page {page}");
+    }
+}
+
+#[test]
 fn memory_that_is_moved_beside_other_memory_leaves_that_in_the_pagers_care() {
     for target in [10, 30] {
         let mut rig = Rig::new(Terms::default());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use eos_pager::entry::{Entry, SlotRef, State};
 use eos_pager::page::{APP_PAGES, PageNumber, PageRange};
+use eos_pager::protocol;
 use eos_pager::table::PageTable;
 use eos_verbs::NodeId;
 use proptest::prelude::*;
@@ -21,16 +22,19 @@ fn a_page_goes_out_and_comes_back() {
     let table = PageTable::new().expect("address space");
     let page = PageNumber(0x4_0000_1234);
     table.compare_exchange(page, Entry::ABSENT, Entry::resident(ME)).expect("untouched");
-    table.begin_push(page, ME, slot(7)).expect("resident");
+    protocol::begin_push(table.cell(page), ME, slot(7)).expect("resident");
     assert_eq!(table.load(page).slot(), Some(slot(7)));
-    assert_eq!(table.begin_push(page, ME, slot(8)).expect_err("is being pushed").state(), State::Pushing);
-    assert_eq!(table.finish_push(page), Entry::remote(slot(7)));
-    table.begin_pull(page, ME).expect("remote");
-    let (before, now) = table.finish_pull(page, ME, true);
+    assert_eq!(
+        protocol::begin_push(table.cell(page), ME, slot(8)).expect_err("is being pushed").state(),
+        State::Pushing
+    );
+    assert_eq!(protocol::finish_push(table.cell(page)), Entry::remote(slot(7)));
+    protocol::begin_pull(table.cell(page), ME).expect("remote");
+    let (before, now) = protocol::finish_pull(table.cell(page), ME, true);
     assert_eq!(before.slot(), Some(slot(7)));
     assert!(now.is_clean() && now.is_resident_on(ME));
-    table.begin_drop(page, ME).expect("clean");
-    assert_eq!(table.finish_push(page), Entry::remote(slot(7)));
+    protocol::begin_drop(table.cell(page), ME).expect("clean");
+    assert_eq!(protocol::finish_push(table.cell(page)), Entry::remote(slot(7)));
 }
 
 #[test]
@@ -38,13 +42,13 @@ fn an_aborted_push_or_pull_leaves_the_page_where_it_was_and_keeps_new_stale_bits
     let table = PageTable::new().expect("address space");
     let page = PageNumber(77);
     table.compare_exchange(page, Entry::ABSENT, Entry::resident(ME)).expect("untouched");
-    let before = table.begin_push(page, ME, slot(1)).expect("resident");
+    let before = protocol::begin_push(table.cell(page), ME, slot(1)).expect("resident");
     table.update(page, |e| Some(e.with_stale_mask(4))).expect("always");
-    assert_eq!(table.abort_push(page, before), Entry::resident(ME).with_stale_mask(4));
+    assert_eq!(protocol::abort_push(table.cell(page), before), Entry::resident(ME).with_stale_mask(4));
     let far = PageNumber(78);
     table.compare_exchange(far, Entry::ABSENT, Entry::resident(OTHER)).expect("untouched");
-    let before = table.begin_pull(far, ME).expect("elsewhere");
-    assert_eq!(table.abort_pull(far, before), Entry::resident(OTHER));
+    let before = protocol::begin_pull(table.cell(far), ME).expect("elsewhere");
+    assert_eq!(protocol::abort_pull(table.cell(far), before), Entry::resident(OTHER));
 }
 
 #[test]
@@ -70,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn scan_and_clear_see_what_a_map_would_hold(
+    fn a_scan_sees_what_a_map_would_hold(
         pages in prop::collection::vec((any_page(), any::<u16>()), 0..200),
         ranges in prop::collection::vec((any_page(), any_page()), 1..6),
     ) {
@@ -87,10 +91,9 @@ proptest! {
             table.scan(range, |page, entry| seen.push((page.0, entry)));
             let inside = model.range(range.start.0..range.end.0).filter(|(_, e)| **e != Entry::ABSENT);
             prop_assert_eq!(&seen, &inside.map(|(p, e)| (*p, *e)).collect::<Vec<_>>());
-            let mut gone = Vec::new();
-            table.clear(range, |page, entry| gone.push((page.0, entry)));
-            seen.retain(|(_, e)| e.state() != State::Absent);
-            prop_assert_eq!(gone, seen);
+            table.scan(range, |page, entry| {
+                table.overwrite(page, entry.cleared());
+            });
             for (_, entry) in model.range_mut(range.start.0..range.end.0) {
                 *entry = entry.cleared();
             }

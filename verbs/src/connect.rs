@@ -5,12 +5,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zerocopy::little_endian::U64;
+use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::VerbsError;
 use crate::names::{NodeId, PeerName};
 use crate::queue_pair::QueuePair;
+use crate::rdma::{self, PortChoice};
 use crate::region::Region;
 use crate::tuning::Tuning;
 use crate::{shm, tcp};
@@ -32,6 +33,14 @@ pub enum Wires {
     },
     /// One unix stream, between two processes of one host.
     Shm(UnixStream),
+    /// One TCP connection, over which the queue pairs are brought up; it stays open. Whether this end can use RDMA for it,
+    /// [`rdma::usable_for`] tells.
+    Rdma {
+        /// The connection.
+        control: TcpStream,
+        /// The port to use; `None`: the one that [`rdma::usable_for`] finds.
+        port: Option<PortChoice>,
+    },
 }
 
 /// Joins this node to `peer`. Both ends call it at the same time, one of them as the initiator. The ends tell each other
@@ -39,7 +48,7 @@ pub enum Wires {
 ///
 /// # Errors
 /// `Disconnected` when the peer does not answer in 5 s, `Protocol` when it is another node or has another region length than
-/// expected, `Local` when this node is short of threads, memory or descriptors.
+/// expected, `Local` when this node is short of threads, memory or descriptors, `Rdma` when it cannot use RDMA for the link.
 pub fn connect_pair(
     me: NodeId,
     peer: PeerName,
@@ -68,10 +77,11 @@ pub fn connect_pair_with(
     Ok(match wires {
         Wires::Tcp { msg, forward, back } => Box::new(tcp::connect(&link, msg, forward, back)?),
         Wires::Shm(stream) => Box::new(shm::connect(&link, stream)?),
+        Wires::Rdma { control, port } => Box::new(rdma::connect(&link, control, port)?),
     })
 }
 
-/// What both transports need to know to connect.
+/// What all transports need to know to connect.
 pub(crate) struct Terms {
     pub(crate) me: NodeId,
     pub(crate) peer: PeerName,
@@ -88,20 +98,36 @@ pub(crate) struct Announcement {
     magic: [u8; 4],
     node: u8,
     initiator: u8,
-    zero: [u8; 2],
+    /// The only CPU that this end may use, and 1; 0: it may use several.
+    lone_cpu: U16,
     region_len: U64,
+}
+
+/// See [`Announcement::lone_cpu`].
+fn lone_cpu() -> u16 {
+    let Ok(cpus) = rustix::thread::sched_getaffinity(None) else { return 0 };
+    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| cpus.is_set(*cpu));
+    first.filter(|_| cpus.count() == 1).and_then(|cpu| u16::try_from(cpu + 1).ok()).unwrap_or(0)
+}
+
+impl Announcement {
+    /// Whether this end and the one that said `theirs`, on one host, have one CPU between them.
+    pub(crate) fn shares_cpu(&self, theirs: &Announcement) -> bool {
+        self.lone_cpu.get() != 0 && self.lone_cpu == theirs.lone_cpu
+    }
 }
 
 impl Terms {
     pub(crate) fn announcement(&self) -> Announcement {
         let region_len = U64::new(self.region.len() as u64);
-        Announcement { magic: *b"EOSP", node: self.me.0, initiator: self.initiator.into(), zero: [0; 2], region_len }
+        let lone_cpu = U16::new(lone_cpu());
+        Announcement { magic: *b"EOSP", node: self.me.0, initiator: self.initiator.into(), lone_cpu, region_len }
     }
 
     /// Checks what the peer said; returns the length of its region in bytes.
     pub(crate) fn check(&self, theirs: &Announcement) -> Result<u64, VerbsError> {
         let len = theirs.region_len.get();
-        let complaint = if theirs.magic != *b"EOSP" || theirs.zero != [0; 2] {
+        let complaint = if theirs.magic != *b"EOSP" {
             "it does not speak the link protocol"
         } else if theirs.node != self.peer.0.0 {
             "another node answered"

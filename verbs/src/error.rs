@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::names::PeerName;
+use crate::rdma::RdmaError;
 
 /// A failed operation of a queue pair or region. Each names the node and what the person can do.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,9 @@ pub enum VerbsError {
         /// Most bytes allowed.
         limit: usize,
     },
+    /// This node cannot use RDMA, or not with this peer.
+    #[error("rdma: {0}")]
+    Rdma(#[from] RdmaError),
     /// This node could not get memory, a thread or a descriptor.
     #[error("this node could not {what}: {source}; raise its limits (memory, open files, processes) and try again")]
     Local {
@@ -76,7 +80,8 @@ impl VerbsError {
             | VerbsError::Protocol { peer, .. }
             | VerbsError::OutOfRange { peer, .. }
             | VerbsError::TooLong { peer, .. } => Some(peer),
-            VerbsError::Local { .. } => None,
+            VerbsError::Rdma(RdmaError::Unreachable { peer, .. }) => Some(peer),
+            VerbsError::Rdma(_) | VerbsError::Local { .. } => None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`tcp`] | a responder thread at the peer | 15 us on one CPU, 10 us on two |
 //! | [`shm`] | the peer's memory mapped here | less than 0.1 us |
+//! | [`rdma`] | READ and WRITE of RC queue pairs | no RDMA hardware there |
 //!
 //! Links are made by [`connect_pair`] from streams that [`session`] has authenticated.
 
@@ -15,6 +16,7 @@ pub mod error;
 pub mod mailbox;
 pub mod names;
 pub mod queue_pair;
+pub mod rdma;
 pub mod region;
 pub mod session;
 pub mod shm;
@@ -30,7 +32,7 @@ pub use connect::{Wires, connect_pair, connect_pair_with};
 pub use error::VerbsError;
 pub use mailbox::Mailbox;
 pub use names::{ChannelKind, MAX_NODES, NodeId, PeerName, TransportChoice, TransportKind};
-pub use queue_pair::{Counters, MESSAGE_MAX, QueuePair, TRANSFER_MAX};
+pub use queue_pair::{Counters, MESSAGE_MAX, QueuePair, TRANSFER_MAX, WorkRequests};
 pub use region::Region;
 pub use tuning::Tuning;
 

@@ -52,6 +52,8 @@ pub enum TransportKind {
     Tcp,
     /// The peer's region mapped into this process (same host).
     Shm,
+    /// RC queue pairs of an RDMA device.
+    Rdma,
 }
 
 impl fmt::Display for TransportKind {
@@ -59,6 +61,7 @@ impl fmt::Display for TransportKind {
         f.pad(match self {
             TransportKind::Tcp => "tcp",
             TransportKind::Shm => "shm",
+            TransportKind::Rdma => "rdma",
         })
     }
 }
@@ -73,6 +76,8 @@ pub enum TransportChoice {
     Tcp,
     /// Always shm; peers on other hosts are refused.
     Shm,
+    /// Always rdma; peers that have no RDMA device on a common network are refused.
+    Rdma,
 }
 
 impl fmt::Display for TransportChoice {
@@ -81,6 +86,7 @@ impl fmt::Display for TransportChoice {
             TransportChoice::Auto => "auto",
             TransportChoice::Tcp => "tcp",
             TransportChoice::Shm => "shm",
+            TransportChoice::Rdma => "rdma",
         })
     }
 }
@@ -93,6 +99,7 @@ impl FromStr for TransportChoice {
             "auto" => Ok(TransportChoice::Auto),
             "tcp" => Ok(TransportChoice::Tcp),
             "shm" => Ok(TransportChoice::Shm),
+            "rdma" => Ok(TransportChoice::Rdma),
             _ => Err(UnknownTransport(word.to_owned())),
         }
     }
@@ -100,7 +107,7 @@ impl FromStr for TransportChoice {
 
 /// A word that names no transport.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no transport is called {0:?}: use auto, tcp or shm")]
+#[error("no transport is called {0:?}: use auto, rdma, tcp or shm")]
 pub struct UnknownTransport(pub String);
 
 /// What one connection between two nodes is for.
@@ -114,6 +121,8 @@ pub enum ChannelKind {
     Back,
     /// shm: the unix stream that passes descriptors and shows that the peer lives.
     Shm,
+    /// rdma: the exchange of addresses and keys, requests for fresh queue pairs, and the sign that the peer lives.
+    Rdma,
 }
 
 #[cfg(test)]
@@ -122,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_transport_choice_reads_back_what_it_prints() {
-        for choice in [TransportChoice::Auto, TransportChoice::Tcp, TransportChoice::Shm] {
+        for choice in [TransportChoice::Auto, TransportChoice::Tcp, TransportChoice::Shm, TransportChoice::Rdma] {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        assert!("rdma".parse::<TransportChoice>().is_err());
+        assert!("ethernet".parse::<TransportChoice>().is_err());
     }
 
     #[test]

@@ -44,9 +44,14 @@ impl Spinner {
         Patience { spinner: self, limit: limit.map_or(self.limit, |limit| limit.min(self.limit)), since: None }
     }
 
+    /// Whether this place sleeps at once: its limit is zero.
+    pub(crate) fn never_spins(&self) -> bool {
+        self.limit.is_zero()
+    }
+
     /// Yields the CPU when nothing can have come yet: on one CPU with the other end it is the other's turn.
     pub(crate) fn give_way(&self) {
-        if !self.is_crowded() {
+        if !self.never_spins() && !self.is_crowded() {
             self.yield_cpu(self.now());
         }
     }

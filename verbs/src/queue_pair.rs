@@ -24,6 +24,27 @@ pub struct Counters {
     pub writes: u64,
     /// Messages sent and received.
     pub messages: u64,
+    /// What the RDMA device was asked to do; all zero for other transports.
+    pub work: WorkRequests,
+}
+
+/// Work requests posted by one end of an rdma link, those that were posted again included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WorkRequests {
+    /// READs. A page that is pulled is one.
+    pub reads: u64,
+    /// WRITEs; also the empty ones that tell when earlier ones are done.
+    pub writes: u64,
+    /// SENDs. A message of at most 64 KiB is one; others only return credits.
+    pub sends: u64,
+    /// Completions taken.
+    pub completions: u64,
+    /// Yields of the CPU while waiting: sched_yield(2), after 20 us of polling without any system call.
+    pub yields: u64,
+    /// Sleeps in poll(2), after the spin limit.
+    pub sleeps: u64,
+    /// Attempts to make a broken queue pair again.
+    pub recoveries: u64,
 }
 
 /// One end of the link between two nodes: one-sided access to the peer's region, and messages.

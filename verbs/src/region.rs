@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -78,6 +79,8 @@ pub(crate) fn map_from_peer(memory: &OwnedFd, len: u64, peer: &PeerName) -> Resu
 pub struct Region {
     memory: OwnedFd,
     mapping: Mapping,
+    /// How many registrations with a device hold its pages.
+    pins: AtomicUsize,
 }
 
 impl Region {
@@ -93,7 +96,7 @@ impl Region {
         }
         let memory = sealed_memory("eos-region", len).map_err(VerbsError::local("create memory to offer to peers"))?;
         let mapping = Mapping::new(&memory, len).map_err(VerbsError::local("map the memory it offers to peers"))?;
-        Ok(Arc::new(Region { memory, mapping }))
+        Ok(Arc::new(Region { memory, mapping, pins: AtomicUsize::new(0) }))
     }
 
     /// First byte of the region in this process.
@@ -109,13 +112,27 @@ impl Region {
 
     /// Gives the memory of `offset..offset+len` (bytes) back to the kernel (fallocate(2), punch hole); the bytes read as zero
     /// afterwards, also those of pages that are covered in part. What lies outside the region is ignored.
+    ///
+    /// While the region is registered with an RDMA device this does nothing, and the bytes stay: the device would go on using
+    /// the pages it has pinned, which would no longer be those of the region. So nobody may rely on the zeros; a slot that was
+    /// freed is written before it is read again.
     pub fn discard(&self, offset: usize, len: usize) {
         let end = offset.saturating_add(len).min(self.len());
-        if offset < end {
+        if offset < end && self.pins.load(Ordering::Acquire) == 0 {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             while rustix::fs::fallocate(&self.memory, flags, offset as u64, (end - offset) as u64) == Err(Errno::INTR) {
             }
         }
+    }
+
+    /// From now on its pages stay where they are.
+    pub(crate) fn pin(&self) {
+        self.pins.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Undoes one [`pin`](Self::pin).
+    pub(crate) fn unpin(&self) {
+        self.pins.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The memfd, to be passed to a peer on this host.
@@ -151,6 +168,21 @@ mod tests {
         region.discard(usize::MAX - 1, usize::MAX);
         region.discard(0, usize::MAX);
         assert_eq!(blocks(), 0);
+    }
+
+    #[test]
+    fn a_pinned_region_keeps_its_pages() {
+        let region = Region::new(1 << 20).expect("a region");
+        // SAFETY: inside the region, which nobody else uses.
+        unsafe { ptr::write_bytes(region.base(), 7, 1 << 20) };
+        region.pin();
+        region.discard(0, 1 << 20);
+        // SAFETY: as above.
+        assert_eq!(unsafe { *region.base() }, 7);
+        region.unpin();
+        region.discard(0, 1 << 20);
+        // SAFETY: as above.
+        assert_eq!(unsafe { *region.base() }, 0);
     }
 
     #[test]

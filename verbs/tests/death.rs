@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{BOTH, End, within};
+use common::{End, kinds, rdma_address, within};
 use eos_verbs::{Mailbox, PAGE, TransportKind, VerbsError, Wires};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -23,7 +23,10 @@ fn other_process() {
     let Ok(wire) = std::env::var(WIRE) else {
         return;
     };
-    let mut end = if wire == "shm" {
+    let mut end = if let Some(address) = wire.strip_prefix("rdma:") {
+        let control = TcpStream::connect(address).expect("connected");
+        End::join(1, 0, false, Wires::Rdma { control, port: None })
+    } else if wire == "shm" {
         let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("a stream");
         End::join(1, 0, false, Wires::Shm(UnixStream::from(stream)))
     } else {
@@ -57,10 +60,16 @@ impl Victim {
 
 /// A link to a process of its own, which has sent its last words.
 fn link_to_victim(kind: TransportKind) -> (End, Victim) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let rdma = kind == TransportKind::Rdma;
+    let host = if rdma { rdma_address() } else { Ipv4Addr::LOCALHOST.into() };
+    let listener = TcpListener::bind((host, 0)).expect("a port");
     let (near, far) = UnixStream::pair().expect("a pair");
-    let port = listener.local_addr().expect("an address").port().to_string();
-    let wire = if kind == TransportKind::Shm { "shm".to_owned() } else { port };
+    let address = listener.local_addr().expect("an address");
+    let wire = match kind {
+        TransportKind::Shm => "shm".to_owned(),
+        TransportKind::Tcp => address.port().to_string(),
+        TransportKind::Rdma => format!("rdma:{address}"),
+    };
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "other_process", "--nocapture"])
         .env(WIRE, wire)
@@ -71,6 +80,7 @@ fn link_to_victim(kind: TransportKind) -> (End, Victim) {
     let accept = || listener.accept().expect("accepted").0;
     let end = match kind {
         TransportKind::Shm => End::join(0, 1, true, Wires::Shm(near)),
+        TransportKind::Rdma => End::join(0, 1, true, Wires::Rdma { control: accept(), port: None }),
         TransportKind::Tcp => End::join(0, 1, true, Wires::Tcp { msg: accept(), forward: accept(), back: accept() }),
     };
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -86,7 +96,7 @@ fn assert_gone(error: &VerbsError) {
 #[test]
 fn a_mailbox_gives_the_last_message_and_then_says_who_died() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (end, victim) = link_to_victim(kind);
             let killer = victim.die_in(Duration::from_millis(100));
             let (mut links, mut message) = ([None, Some(end.link)], Vec::new());
@@ -101,7 +111,7 @@ fn a_mailbox_gives_the_last_message_and_then_says_who_died() {
 #[test]
 fn a_message_sent_before_death_is_not_lost() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (end, victim) = link_to_victim(kind);
             victim.die_in(Duration::ZERO).join().expect("no panic");
             let (mut links, mut message) = ([Some(end.link)], Vec::new());
@@ -116,7 +126,7 @@ fn a_message_sent_before_death_is_not_lost() {
 #[test]
 fn a_send_that_waits_for_a_dead_receiver_ends() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut end, victim) = link_to_victim(kind);
             let killer = victim.die_in(Duration::from_millis(200));
             // the victim never receives: the wire fills up
@@ -127,7 +137,7 @@ fn a_send_that_waits_for_a_dead_receiver_ends() {
 }
 
 #[test]
-fn reads_writes_and_fences_on_a_dead_tcp_peer_end() {
+fn reads_writes_and_fences_on_a_dead_peer_end() {
     within(60, || {
         type Call = fn(&mut End) -> Result<(), VerbsError>;
         let calls: [Call; 4] = [
@@ -136,8 +146,17 @@ fn reads_writes_and_fences_on_a_dead_tcp_peer_end() {
             |end| (0..10_000).try_for_each(|_| end.link.post_write(0, &[1; PAGE])),
             |end| end.link.post_write(0, &[1; PAGE]).and_then(|()| end.link.flush()),
         ];
-        for call in calls {
-            let (mut end, victim) = link_to_victim(TransportKind::Tcp);
+        // shm needs no peer for them
+        let kinds = kinds().into_iter().filter(|&kind| kind != TransportKind::Shm);
+        for (kind, call) in kinds.flat_map(|kind| calls.map(|call| (kind, call))) {
+            let (mut end, victim) = link_to_victim(kind);
+            if kind == TransportKind::Rdma {
+                // a device serves for a process that is stopped, and the kernel takes it down with its process
+                victim.die_in(Duration::ZERO).join().expect("no panic");
+                assert_gone(&call(&mut end).expect_err("gone"));
+                assert_gone(&call(&mut end).expect_err("still gone"));
+                continue;
+            }
             victim.stop();
             let killer = victim.die_in(Duration::from_millis(200));
             let start = Instant::now();
@@ -152,7 +171,7 @@ fn reads_writes_and_fences_on_a_dead_tcp_peer_end() {
 #[test]
 fn the_liveness_descriptor_tells_of_death() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (end, victim) = link_to_victim(kind);
             let events = |seconds| {
                 let mut fds = [PollFd::from_borrowed_fd(end.link.liveness_fd(), PollFlags::RDHUP)];

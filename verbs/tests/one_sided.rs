@@ -4,13 +4,13 @@ mod common;
 
 use std::thread;
 
-use common::{BOTH, REGION, pair, pattern, within};
+use common::{REGION, kinds, pair, pattern, slowness, within};
 use eos_verbs::{PAGE, TRANSFER_MAX, TransportKind, VerbsError};
 
 #[test]
 fn each_end_reads_what_the_other_has_in_its_region() {
     within(20, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, mut far) = pair(kind);
             assert_eq!(near.link.transport(), kind);
             near.fill(0, &pattern(PAGE, 1));
@@ -29,7 +29,7 @@ fn each_end_reads_what_the_other_has_in_its_region() {
 #[test]
 fn a_flushed_write_is_in_the_peers_region() {
     within(20, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, far) = pair(kind);
             for (offset, len) in [(0, 1), (PAGE, PAGE), (3 * PAGE + 7, 100_000), (REGION - TRANSFER_MAX, TRANSFER_MAX)]
             {
@@ -47,9 +47,9 @@ fn a_flushed_write_is_in_the_peers_region() {
 #[test]
 fn a_read_sees_the_write_posted_before_it_and_not_the_one_after() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, _far) = pair(kind);
-            for round in 0..2000 {
+            for round in 0..2000 / slowness() as usize {
                 let slot = (round % 50 * PAGE) as u64;
                 near.link.post_write(slot, &pattern(PAGE, round)).expect("posted");
                 assert_eq!(near.link.read(slot, PAGE).expect("read"), pattern(PAGE, round));
@@ -61,7 +61,7 @@ fn a_read_sees_the_write_posted_before_it_and_not_the_one_after() {
 #[test]
 fn thousands_of_writes_need_no_flush_in_between() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, far) = pair(kind);
             for round in 0..4 {
                 for slot in 0..REGION / PAGE {
@@ -79,7 +79,7 @@ fn thousands_of_writes_need_no_flush_in_between() {
 #[test]
 fn a_list_of_reads_comes_in_its_order_whatever_the_sizes() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, far) = pair(kind);
             far.fill(0, &pattern(REGION, 5));
             let whole = pattern(REGION, 5);
@@ -104,10 +104,11 @@ fn a_list_of_reads_comes_in_its_order_whatever_the_sizes() {
 #[test]
 fn both_ends_read_and_write_at_the_same_time() {
     within(30, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (near, far) = pair(kind);
             let busy = |mut end: common::End, seed: usize| {
-                for round in 0..500 {
+                let rounds = 500 / slowness() as usize;
+                for round in 0..rounds {
                     let reads: Vec<(u64, usize)> = (0..40).map(|slot| (slot * PAGE as u64, PAGE)).collect();
                     end.link.read_list(&reads, &mut vec![0; 40 * PAGE]).expect("read");
                     for slot in 0..20 {
@@ -115,7 +116,7 @@ fn both_ends_read_and_write_at_the_same_time() {
                     }
                 }
                 end.link.flush().expect("flushed");
-                assert_eq!(end.link.read(0, PAGE).expect("read"), pattern(PAGE, seed + 499));
+                assert_eq!(end.link.read(0, PAGE).expect("read"), pattern(PAGE, seed + rounds - 1));
                 end
             };
             let other = thread::spawn(move || busy(far, 1000));
@@ -128,7 +129,7 @@ fn both_ends_read_and_write_at_the_same_time() {
 #[test]
 fn a_range_outside_the_peers_region_is_refused_and_the_link_goes_on() {
     within(20, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, _far) = pair(kind);
             for (offset, len) in [(REGION as u64, 1), (REGION as u64 - 1, 2), (u64::MAX, 1), (u64::MAX - 1, PAGE)] {
                 let refused = near.link.read(offset, len).expect_err("refused");
@@ -146,7 +147,7 @@ fn a_range_outside_the_peers_region_is_refused_and_the_link_goes_on() {
 #[test]
 fn counters_count_payload() {
     within(20, || {
-        for kind in BOTH {
+        for kind in kinds() {
             let (mut near, mut far) = pair(kind);
             near.link.read(0, PAGE).expect("read");
             near.link.read_list(&[(0, 10), (0, 20)], &mut [0; 30]).expect("read");

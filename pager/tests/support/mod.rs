@@ -27,6 +27,8 @@ pub struct Terms {
     pub limit: u64,
     /// Pages that the peer grants in all.
     pub peer: u64,
+    /// The peer may execute, so it must be told of every change.
+    pub peer_executes: bool,
     pub elastic: bool,
     pub wire: TransportKind,
     /// Other than the honest answer to LEASE.
@@ -35,7 +37,7 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { limit: 256, peer: 4096, elastic: true, wire: TransportKind::Shm, answer: None }
+        Self { limit: 256, peer: 4096, peer_executes: false, elastic: true, wire: TransportKind::Shm, answer: None }
     }
 }
 
@@ -51,16 +53,16 @@ impl Rig {
     pub fn new(terms: Terms) -> Self {
         let region = Region::new(PAGE_SIZE as usize).expect("a region");
         let (peer, link) = Peer::start(terms.wire, &region, terms.peer, terms.answer);
-        let book = |name: &str, limit, exhausted| NodeBook {
+        let book = |name: &str, executes, limit| NodeBook {
             name: name.into(),
-            executes: limit > 0,
+            executes,
             resident: 0,
             limit,
-            exhausted,
+            exhausted: limit > 0,
         };
         let pager = Pager::new(PagerSetup {
             me: NodeId::HOME,
-            nodes: vec![book("home", terms.limit, true), book("peerb", 0, false)],
+            nodes: vec![book("home", true, terms.limit), book("peerb", terms.peer_executes, 0)],
             links: vec![None, Some(link)],
             region,
             take_slab: Box::new(|| 0),

@@ -40,6 +40,7 @@ use crate::connect::{Announcement, CONNECT_LIMIT, Terms};
 use crate::error::VerbsError;
 use crate::poll::Spinner;
 use crate::queue_pair::Counters;
+use crate::tuning::Tuning;
 
 mod bounce;
 mod frame;
@@ -64,25 +65,32 @@ pub(crate) fn connect(
     for stream in [&msg, &forward, &back] {
         prepare(stream).map_err(|error| VerbsError::link(&terms.peer, "setting socket options", error))?;
     }
-    let theirs = exchange(&msg, terms.announcement())
-        .map_err(|error| VerbsError::link(&terms.peer, "exchanging region lengths", error))?;
+    let ours = terms.announcement();
+    let theirs =
+        exchange(&msg, ours).map_err(|error| VerbsError::link(&terms.peer, "exchanging region lengths", error))?;
     let peer_region_len = terms.check(&theirs)?;
     let (data, served) = if terms.initiator { (forward, back) } else { (back, forward) };
     let region = Arc::clone(&terms.region);
+    let tuning = if is_to_this_host(&data) && ours.shares_cpu(&theirs) { Tuning::SLEEP } else { terms.tuning };
     Ok(TcpQueuePair {
-        _responder: responder::Responder::start(terms.peer.0, served, region, terms.tuning.responder_spin)?,
+        _responder: responder::Responder::start(terms.peer.0, served, region, tuning.responder_spin)?,
         peer: terms.peer.clone(),
         peer_region_len,
         data,
         messages: messages::Messages::new(msg),
         bounce: bounce::Bounce::new()?,
-        spinner: Spinner::new(terms.tuning.initiator_spin),
+        spinner: Spinner::new(tuning.initiator_spin),
         counters: Counters::default(),
         unflushed: false,
     })
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn is_to_this_host(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(ours), Ok(theirs)) if ours.ip() == theirs.ip())
+}
+
+/// Options of every stream of a link: small packets at once, and a dead peer noticed within 10 s.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
@@ -97,7 +105,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Both ends announce themselves on the message socket, then hear the other.
-fn exchange(mut msg: &TcpStream, ours: Announcement) -> io::Result<Announcement> {
+pub(crate) fn exchange(mut msg: &TcpStream, ours: Announcement) -> io::Result<Announcement> {
     msg.write_all(ours.as_bytes())?;
     let mut theirs = Announcement::new_zeroed();
     msg.set_read_timeout(Some(CONNECT_LIMIT))?;

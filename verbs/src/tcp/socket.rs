@@ -112,13 +112,17 @@ fn go_on_if_interrupted(error: io::Error) -> io::Result<()> {
 /// # Errors
 /// `UnexpectedEof` when the stream has ended; what recvmsg(2) says, except interruptions.
 pub(crate) fn receive_now(socket: &impl AsFd, pieces: &mut [Piece]) -> io::Result<usize> {
+    receive_flagged(socket, pieces, libc::MSG_DONTWAIT)
+}
+
+fn receive_flagged(socket: &impl AsFd, pieces: &mut [Piece], flags: libc::c_int) -> io::Result<usize> {
     let socket = socket.as_fd().as_raw_fd();
     loop {
         // SAFETY: the memory of the pieces is valid and writable by the promise of `Piece::new`.
         let count = unsafe {
             match &mut *pieces {
-                [one] => libc::recv(socket, one.0.iov_base, one.len(), libc::MSG_DONTWAIT),
-                many => libc::recvmsg(socket, &mut header(many), libc::MSG_DONTWAIT),
+                [one] => libc::recv(socket, one.0.iov_base, one.len(), flags),
+                many => libc::recvmsg(socket, &mut header(many), flags),
             }
         };
         match usize::try_from(count) {
@@ -134,6 +138,9 @@ pub(crate) fn receive_now(socket: &impl AsFd, pieces: &mut [Piece]) -> io::Resul
 /// # Errors
 /// As [`receive_now`], except `WouldBlock`.
 pub(crate) fn receive_some(socket: &impl AsFd, pieces: &mut [Piece], spinner: &Spinner) -> io::Result<usize> {
+    if spinner.never_spins() {
+        return receive_flagged(socket, pieces, 0);
+    }
     let mut patience = spinner.begin(None);
     loop {
         match receive_now(socket, pieces) {

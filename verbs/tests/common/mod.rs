@@ -1,27 +1,59 @@
 //! Pairs of links for tests, and a time limit for each test.
 #![allow(dead_code)] // every test file uses a part of it
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use eos_verbs::rdma::{self, GidKind, PortState};
 use eos_verbs::{NodeId, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
 
-pub const BOTH: [TransportKind; 2] = [TransportKind::Tcp, TransportKind::Shm];
+/// The transports under test: those that `EOS_TEST_TRANSPORTS` names, separated by commas; without it the two that every
+/// machine has. On a machine with an RDMA device, or in a guest with soft-RoCE, it is set to `rdma`.
+pub fn kinds() -> Vec<TransportKind> {
+    let words = std::env::var("EOS_TEST_TRANSPORTS").unwrap_or_else(|_| "tcp,shm".into());
+    let kind = |word: &str| match word {
+        "tcp" => TransportKind::Tcp,
+        "shm" => TransportKind::Shm,
+        "rdma" => TransportKind::Rdma,
+        other => panic!("EOS_TEST_TRANSPORTS has the unknown transport {other:?}"),
+    };
+    words.split(',').map(kind).collect()
+}
+
+/// An address of an RDMA port of this node.
+pub fn rdma_address() -> IpAddr {
+    let devices =
+        rdma::devices().expect("these tests need an RDMA device: scripts/rxe-test runs them in a guest that has one");
+    let ports = devices.iter().flat_map(|device| &device.ports).filter(|port| port.state == PortState::Active);
+    let mut addresses = ports.flat_map(|port| &port.gids).filter(|gid| gid.kind == GidKind::RoceV2).map(|gid| gid.ip());
+    // another port of this machine may be in another network namespace
+    let mine = |address: &IpAddr| address.is_ipv4() && TcpListener::bind((*address, 0)).is_ok();
+    addresses.find(mine).expect("an active port with an IPv4 address of this node")
+}
+
+/// Emulated machines are some 40 times slower.
+pub fn slowness() -> u64 {
+    if kinds().contains(&TransportKind::Rdma) { 3 } else { 1 }
+}
+
 pub const REGION: usize = 8 << 20;
 
-/// Runs `test` on a thread and fails when it takes longer than `seconds`.
+/// How much slower than a quiet machine one may be on which the tests still pass.
+const PATIENCE: u64 = 6;
+
+/// Runs `test` on a thread and fails when it takes longer than `seconds`, the time a quiet machine needs at most.
 pub fn within(seconds: u64, test: impl FnOnce() + Send + 'static) {
     let (done, finished) = channel();
     let thread = thread::spawn(move || {
         test();
         let _ = done.send(());
     });
-    match finished.recv_timeout(Duration::from_secs(seconds)) {
-        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {seconds} s"),
+    match finished.recv_timeout(Duration::from_secs(seconds * PATIENCE)) {
+        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {PATIENCE} times {seconds} s"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
@@ -70,7 +102,12 @@ impl End {
 
 /// Two connected TCP streams: (the one that connected, the one that accepted).
 pub fn tcp_streams() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    streams_at(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The same between two ends of this address.
+pub fn streams_at(address: IpAddr) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((address, 0)).expect("a port");
     let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
     (near, listener.accept().expect("accepted").0)
 }
@@ -81,6 +118,10 @@ pub fn wires(kind: TransportKind) -> (Wires, Wires) {
         TransportKind::Shm => {
             let (near, far) = UnixStream::pair().expect("a pair");
             (Wires::Shm(near), Wires::Shm(far))
+        }
+        TransportKind::Rdma => {
+            let (near, far) = streams_at(rdma_address());
+            (Wires::Rdma { control: near, port: None }, Wires::Rdma { control: far, port: None })
         }
         TransportKind::Tcp => {
             let [(msg, msg_far), (forward, forward_far), (back, back_far)] = [(); 3].map(|()| tcp_streams());

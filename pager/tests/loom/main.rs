@@ -7,6 +7,8 @@
 //! that finds word 1 new and word 0 old has seen a torn or stale copy.
 #![cfg(loom)]
 
+mod swap;
+
 use eos_pager::entry::{Entry, SlotRef, State};
 use eos_pager::protocol::{self, load};
 use eos_pager::sync::AtomicU64;
