@@ -20,7 +20,7 @@ failures=0
 serve_up() {
     [ -e "$work/key" ] || "$EOS" key new "$work/key" >/dev/null
     echo "$(address 1):$PORT" >"$work/hosts"
-    spawn 1 "$EOS" serve --listen "$(address 1):$PORT" --memory 512M --key "$work/key" >>"$work/daemon" 2>&1
+    spawn 1 "$EOS" serve --listen "$(address 1):$PORT" --memory 64M --key "$work/key" >>"$work/daemon" 2>&1
     daemon=$spawned
     until_true 30 listens 1 $PORT
 }
