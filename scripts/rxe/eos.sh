@@ -4,6 +4,8 @@
 #   stretched OPTIONS... PROGRAM -- ARGUMENTS...   runs a program over both nodes; output, errors and status are in $work/out, $work/err, $status
 #   check NAME COMMAND...    one line about one case; goes on after a failure
 #   same OPTIONS... PROGRAM -- ARGUMENTS...        a case: a stretched run does what a native one does
+#   worker            pid of the worker of the run that is going on
+#   under_way BYTES COMMAND...   starts a command at node 0 in the background, its pid is then in $run, and waits until so much went over the wire
 #   finish            ends the job, with an error if a case failed
 
 TRANSPORT=${TRANSPORT:-rdma}
@@ -18,7 +20,7 @@ failures=0
 serve_up() {
     [ -e "$work/key" ] || "$EOS" key new "$work/key" >/dev/null
     echo "$(address 1):$PORT" >"$work/hosts"
-    spawn 1 "$EOS" serve --listen "$(address 1):$PORT" --memory 512M --key "$work/key" >>"$work/daemon" 2>&1
+    spawn 1 "$EOS" serve --listen "$(address 1):$PORT" --memory 64M --key "$work/key" >>"$work/daemon" 2>&1
     daemon=$spawned
     until_true 30 listens 1 $PORT
 }
@@ -46,6 +48,30 @@ same() {
     # Pages have moved, and by the transport that is tested.
     grep -q "\"transport\": \"$TRANSPORT\"" "$work/json" || { echo "not over $TRANSPORT"; return 1; }
     [ "$(number pulls)$(number pushes)" != 00 ] || { echo "nothing moved"; return 1; }
+}
+
+worker() { ps -o pid= --ppid "$daemon" | head -n 1 | tr -d ' '; }
+
+# Bytes that went over the wire, roughly: packets of one namespace to itself are counted as pages.
+traffic() {
+    if namespaces; then
+        at 0 cat "/sys/class/net/$(interface 0)/statistics/tx_bytes"
+    else
+        echo $(($(cat /sys/class/net/lo/statistics/tx_bytes) +
+            $(cat "/sys/class/infiniband/$(device 0)/ports/1/hw_counters/rcvd_pkts") * 4096))
+    fi
+}
+
+sent_since() { [ $(($(traffic) - $1)) -gt "$2" ]; }
+
+under_way() {
+    local before bytes=$1
+    before=$(traffic)
+    shift
+    "$@" &
+    run=$!
+    until_true 60 sent_since "$before" "$bytes"
+    kill -0 "$run" || { echo "the run was over too soon"; return 1; }
 }
 
 check() {
