@@ -23,6 +23,13 @@ pub enum Command {
     Run(RunArgs),
     /// Offer this machine's memory and processor to runs elsewhere
     Serve(ServeArgs),
+    /// Check this machine and the peers, and say what helps
+    Doctor(DoctorArgs),
+    /// Measure the wire to a peer
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Make the key that the hosts of a cluster share
     Key {
         #[command(subcommand)]
@@ -62,7 +69,7 @@ pub struct RunArgs {
     /// Pulls from one peer after which execution jumps there, or "never"; by default 32, and more while jumps do not pay
     #[arg(long, value_name = "never|N", value_parser = parse_jump)]
     pub jump: Option<JumpRule>,
-    /// How pages travel: auto, tcp or shm
+    /// How pages travel: auto, rdma, tcp or shm
     #[arg(long, value_name = "TRANSPORT", default_value_t = TransportChoice::Auto)]
     pub transport: TransportChoice,
     /// Key of the cluster, made by "eos-rdma key new FILE"
@@ -93,6 +100,48 @@ pub struct ServeArgs {
     /// Key of the cluster; without one only programs on this machine can call
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 if runs work, 1 if something they need is missing, 125 for wrong usage.")]
+pub struct DoctorArgs {
+    /// File that names peers to check, one "HOST[:PORT] [memory=SIZE]" a line
+    #[arg(long, value_name = "FILE")]
+    pub peers: Option<PathBuf>,
+    /// Key of the cluster, made by "eos-rdma key new FILE"
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// What must be possible: auto, rdma, tcp or shm
+    #[arg(long, value_name = "TRANSPORT", default_value_t = TransportChoice::Auto)]
+    pub transport: TransportChoice,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Latency and bandwidth of READ, WRITE and SEND, beside those of perftest where it is installed
+    Verbs(VerbsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct VerbsArgs {
+    /// A peer where "eos-rdma serve" runs, may be given several times [default: a process on this machine]
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 1..)]
+    pub peer: Vec<String>,
+    /// How bytes travel: auto, rdma, tcp or shm
+    #[arg(long, value_name = "TRANSPORT", default_value_t = TransportChoice::Auto)]
+    pub transport: TransportChoice,
+    /// Key of the cluster, made by "eos-rdma key new FILE"
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Calls that are timed for each number, at most
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub rounds: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

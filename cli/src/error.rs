@@ -23,6 +23,10 @@ pub enum CliError {
     Listen { listen: String, what: String },
     #[error("cannot write {}: {source}; choose another file for --stats-json", path.display())]
     StatsFile { path: PathBuf, source: io::Error },
+    #[error("--peer {peer}: {what}; write it as HOST:PORT, as in 10.0.0.2:7471")]
+    Peer { peer: String, what: String },
+    #[error("cannot write to standard output: {0}; see where it leads")]
+    Output(io::Error),
     #[error(transparent)]
     Hosts(#[from] HostsError),
     #[error(transparent)]

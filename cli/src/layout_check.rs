@@ -84,7 +84,7 @@ pub fn restore() -> Option<Original> {
 }
 
 /// Goes on if the layout is good, else starts again; `original` is what [`restore`] returned.
-pub fn ensure(original: Option<Original>) -> Result<(), crate::error::CliError> {
+pub fn ensure(original: Option<Original>) -> Result<(), LayoutError> {
     let now = Original::now();
     let good = match original {
         None => now.is_good(),
@@ -92,8 +92,8 @@ pub fn ensure(original: Option<Original>) -> Result<(), crate::error::CliError> 
     };
     match (good, original) {
         (true, _) => Ok(()),
-        (false, Some(_)) => Err(LayoutError::Legacy.into()),
-        (false, None) => Err(LayoutError::Restart(start_again(now)).into()),
+        (false, Some(_)) => Err(LayoutError::Legacy),
+        (false, None) => Err(LayoutError::Restart(start_again(now))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line of eos-rdma: reads options, calls the library, turns errors into one sentence.
 
 mod args;
+mod bench;
+mod doctor;
 mod error;
 mod key;
 mod layout_check;
@@ -35,11 +37,16 @@ fn usage(error: &clap::Error) -> i32 {
 fn execute(cli: Cli) -> i32 {
     let original = layout_check::restore();
     let outcome = match cli.command {
-        Command::Run(args) => layout_check::ensure(original).and_then(|()| run::run(args)),
+        Command::Run(args) => upper_half(original).and_then(|()| run::run(args)),
         Command::Serve(args) => serve::serve(args),
+        Command::Doctor(args) => match doctor::doctor(args, layout_check::ensure(original)) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
+        Command::Bench { command } => bench::bench(command),
         Command::Key { command } => key::key(command),
-        Command::Worker(args) => layout_check::ensure(original).and_then(|()| worker::worker(args)),
-        Command::Layout => layout_check::ensure(original).map(|()| layout_check::print()),
+        Command::Worker(args) => upper_half(original).and_then(|()| worker::worker(args)),
+        Command::Layout => upper_half(original).map(|()| layout_check::print()),
     };
     match outcome {
         Ok(()) => 0,
@@ -48,6 +55,10 @@ fn execute(cli: Cli) -> i32 {
             error.exit_status()
         }
     }
+}
+
+fn upper_half(original: Option<layout_check::Original>) -> Result<(), CliError> {
+    Ok(layout_check::ensure(original)?)
 }
 
 impl CliError {

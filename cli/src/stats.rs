@@ -100,11 +100,12 @@ pub fn table(stats: &RunStats) -> String {
         "pulls",
         "pushes",
         "resident max",
+        "why this transport",
     ]);
     for node in &stats.nodes {
         table.add_row(row(node));
     }
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(2).take(5) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("\n{table}\n");
@@ -134,7 +135,7 @@ pub fn table(stats: &RunStats) -> String {
     text
 }
 
-fn row(node: &NodeStats) -> [String; 7] {
+fn row(node: &NodeStats) -> [String; 8] {
     [
         node.name.clone(),
         node.transport.clone().unwrap_or_else(|| "-".to_owned()),
@@ -143,6 +144,7 @@ fn row(node: &NodeStats) -> [String; 7] {
         node.pulls.to_string(),
         node.pushes.to_string(),
         Size(node.resident_bytes_max).to_string(),
+        node.transport_reason.clone().unwrap_or_default(),
     ]
 }
 

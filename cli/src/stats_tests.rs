@@ -6,6 +6,7 @@ fn stats() -> RunStats {
     let node = |name: &str, transport: Option<&str>| NodeReport {
         name: name.to_owned(),
         transport: transport.map(str::to_owned),
+        transport_reason: transport.map(|_| "same host".to_owned()),
         counters: NodeCounters { pulls: 5, resident_bytes_max: 64 << 20, ..NodeCounters::default() },
     };
     let nodes = [node("home", None), node("local-1", Some("shm"))];
@@ -15,7 +16,7 @@ fn stats() -> RunStats {
 #[test]
 fn the_table_names_every_node_and_what_moved() {
     let text = table(&stats());
-    for part in ["home", "local-1", "shm", "64 MiB", "1.500 s", "10 pulls"] {
+    for part in ["home", "local-1", "shm", "same host", "64 MiB", "1.500 s", "10 pulls"] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }
@@ -34,7 +35,7 @@ fn the_json_file_has_all_promised_keys_and_replaces_an_old_one() {
     for key in keys.split_whitespace() {
         assert!(json.get(key).is_some(), "{key}");
     }
-    for key in "name transport cpu_s pulls pushes faults resident_bytes_max".split_whitespace() {
+    for key in "name transport transport_reason cpu_s pulls pushes faults resident_bytes_max".split_whitespace() {
         assert!(json["nodes"][0].get(key).is_some(), "{key}");
     }
     assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);

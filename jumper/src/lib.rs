@@ -11,10 +11,13 @@
 //! | [`signals`] | the program's handlers, masks and frames |
 //! | [`jump`] | moving execution |
 //! | [`cluster`] | peers: hosts file, daemon, links |
+//! | [`doctor`] | what this machine and the peers have and lack |
+//! | [`wire_bench`] | what the wire to a peer does |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cluster;
 pub mod config;
+pub mod doctor;
 pub mod executor;
 pub mod forward;
 pub mod gateway;
@@ -29,6 +32,7 @@ pub mod signals;
 pub mod size;
 pub mod stats;
 pub mod traps;
+pub mod wire_bench;
 pub mod worker;
 
 pub use run::{EXIT_OWN_ERROR, RunError, run};

@@ -21,7 +21,7 @@ use crate::load::{self, LoadError};
 use crate::memory::Brk;
 use crate::say::say;
 use crate::signals::{Actions, ThreadSignals};
-use crate::worker::{RING_SLACK, Terms};
+use crate::worker::{RING_SLACK, Task, Terms};
 use crate::{memory, traps};
 
 /// Exit status of our own errors, as with `timeout` and `env`.
@@ -103,8 +103,8 @@ pub fn run(mut config: RunConfig) -> Result<Infallible, RunError> {
         torture: config.torture,
         verbose: config.verbose,
     };
-    let payload =
-        postcard::to_stdvec(&terms).map_err(|_| RunError::Internal("the terms of the run could not be encoded"))?;
+    let payload = postcard::to_stdvec(&Task::Run(terms.clone()))
+        .map_err(|_| RunError::Internal("the terms of the run could not be encoded"))?;
     let region = Region::new(usize::try_from(terms.home_pages).unwrap_or(usize::MAX / PAGE).saturating_mul(PAGE))?;
     let options = ConnectOptions {
         key: config.key.clone(),
@@ -119,11 +119,14 @@ pub fn run(mut config: RunConfig) -> Result<Infallible, RunError> {
     if config.verbose {
         cluster.iter().flat_map(Cluster::describe).for_each(|line| say(format_args!("{line}")));
     }
+    let transport_reasons =
+        cluster.iter().flat_map(|cluster| &cluster.peers).map(|peer| peer.transport_reason.clone()).collect();
     let (executor, watchdog) = prepare(cluster, region, &terms)?;
     executor.home = Some(Home {
         exe: CString::new(plan.exe.as_os_str().as_bytes()).unwrap_or_default(),
         started: Instant::now(),
         watchdog,
+        transport_reasons,
         report: config.report.take().map(|report| Box::new(report) as crate::executor::Report),
     });
     start(executor, &plan, config)

@@ -42,6 +42,8 @@ pub struct NodeStats {
     pub name: String,
     /// Transport between home and this node; none for home itself.
     pub transport: Option<String>,
+    /// Why this transport, in a few words; none for home itself.
+    pub transport_reason: Option<String>,
     /// Seconds of processor time the program used there.
     pub cpu_s: f64,
     /// Pages pulled to it.
@@ -96,6 +98,8 @@ pub struct NodeReport {
     pub name: String,
     /// Transport between home and the node; none for home itself.
     pub transport: Option<String>,
+    /// Why this transport, in a few words; none for home itself.
+    pub transport_reason: Option<String>,
     /// What the node counted.
     pub counters: NodeCounters,
 }
@@ -131,6 +135,7 @@ impl NodeReport {
         NodeStats {
             name: self.name.clone(),
             transport: self.transport.clone(),
+            transport_reason: self.transport_reason.clone(),
             cpu_s: Duration::from_nanos(self.counters.cpu_ns).as_secs_f64(),
             pulls: self.counters.pulls,
             pushes: self.counters.pushes,
@@ -153,7 +158,8 @@ mod tests {
     fn report(name: &str, pulls: u64) -> NodeReport {
         let mut counters = NodeCounters { pulls, cpu_ns: 1_500_000_000, ..NodeCounters::default() };
         (0..pulls).for_each(|_| counters.pull.record(Duration::from_micros(10 * pulls)));
-        NodeReport { name: name.to_owned(), transport: (name != "home").then(|| "shm".to_owned()), counters }
+        let transport = (name != "home").then(|| "shm".to_owned());
+        NodeReport { name: name.to_owned(), transport, transport_reason: None, counters }
     }
 
     #[test]

@@ -10,9 +10,18 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::worker_entry::WorkerStart;
 use crate::executor::{Executor, fail};
 use crate::jump::PARK;
-use crate::{RunError, traps};
+use crate::{RunError, traps, wire_bench};
 
-/// What home tells every worker at the start.
+/// What a worker is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// A node of a program's run.
+    Run(Terms),
+    /// The other end of measurements: [`crate::wire_bench`].
+    Echo,
+}
+
+/// What home tells every worker of a run at the start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Terms {
     /// Home's budget in pages.
@@ -45,15 +54,19 @@ impl Terms {
 
 /// Serves one run until it ends. Ends the process.
 pub fn run(start: WorkerStart) -> ! {
-    match serve(start) {
+    let task = postcard::from_bytes(&start.setup_payload)
+        .map_err(|_| RunError::Internal("home's terms make no sense; all nodes must run the same version"));
+    let outcome = task.and_then(|task| match task {
+        Task::Run(terms) => serve(start, terms),
+        Task::Echo => wire_bench::serve(start),
+    });
+    match outcome {
         Ok(never) => match never {},
         Err(error) => fail(&error.to_string()),
     }
 }
 
-fn serve(start: WorkerStart) -> Result<std::convert::Infallible, RunError> {
-    let terms: Terms = postcard::from_bytes(&start.setup_payload)
-        .map_err(|_| RunError::Internal("home's terms make no sense; all nodes must run the same version"))?;
+fn serve(start: WorkerStart, terms: Terms) -> Result<std::convert::Infallible, RunError> {
     let nodes = start.nodes.iter().enumerate().map(|(node, info)| NodeBook {
         name: info.name.clone(),
         executes: terms.jumps() && !info.memory_only,

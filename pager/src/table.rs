@@ -23,7 +23,7 @@ const GROUP_CHUNKS: u64 = 4096;
 pub enum TableError {
     /// The kernel refused the address space.
     #[error(
-        "this node cannot reserve {gib} GiB of address space for the page table ({source}): \
+        "this node cannot reserve {gib} GiB of address space for the page table ({source}); \
          lift the limit with `ulimit -v unlimited`, and if `sysctl vm.overcommit_memory` is 2 set it to 0 or 1 \
          (the space is only reserved; memory is used for what the program touches)"
     )]

@@ -3,7 +3,7 @@
 
 use eos_jumper::cluster::hosts::HostSpec;
 use eos_jumper::cluster::stretch::{Cluster, ConnectOptions};
-use eos_jumper::worker::Terms;
+use eos_jumper::worker::{Task, Terms};
 use eos_pager::fetch::LEASE;
 use eos_verbs::session::ClusterKey;
 use eos_verbs::{Mailbox, PAGE, Region, TransportChoice};
@@ -89,7 +89,7 @@ pub fn options(key: &ClusterKey, transport: TransportChoice) -> ConnectOptions {
         key: key.clone(),
         transport,
         region: Region::new(16 * PAGE).expect("a region"),
-        payload: postcard::to_stdvec(&terms).expect("encodes"),
+        payload: postcard::to_stdvec(&Task::Run(terms)).expect("encodes"),
         worker_exe: Some(EXE.into()),
     }
 }

@@ -1,5 +1,6 @@
 //! The daemon's door: who calls, may they come in, and what for. One short-lived thread a call.
 
+use crate::cluster::choice::rdma_of_lender;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::dial::keep_alive;
 use crate::cluster::lease::LeasePool;
@@ -10,7 +11,7 @@ use eos_verbs::session::{self, ClusterKey, Hello, PendingReply, Purpose, Session
 use eos_verbs::{ChannelKind, MAX_NODES, NodeId};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
@@ -58,6 +59,14 @@ impl Call {
                 stream.peer_addr().map_or_else(|_| "a caller that is gone".to_owned(), |a| a.to_string())
             }
             Call::Unix(_) => "this host".to_owned(),
+        }
+    }
+
+    /// The address of this host that was called; none on a unix socket.
+    fn called_at(&self) -> Option<IpAddr> {
+        match self {
+            Call::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            Call::Unix(_) => None,
         }
     }
 
@@ -120,7 +129,7 @@ fn serve_call(mut call: Call, shared: &Shared) -> Result<(), SessionError> {
     if let Call::Tcp(stream) = &call {
         keep_alive(stream).map_err(trouble("setting socket options"))?;
     }
-    let from = call.from();
+    let (from, called_at) = (call.from(), call.called_at());
     let copy = call.as_fd().try_clone_to_owned();
     let control = copy.map_err(trouble("copying a descriptor"))?;
     let carries = [call.can_carry(ChannelKind::Msg), call.can_carry(ChannelKind::Shm)];
@@ -129,9 +138,12 @@ fn serve_call(mut call: Call, shared: &Shared) -> Result<(), SessionError> {
         return reply.reject(version_reason(hello.version));
     }
     match hello.purpose {
-        Purpose::Probe => reply.accept(shared.welcome(lock(&shared.pool).free())),
+        Purpose::Probe => {
+            let free = lock(&shared.pool).free();
+            reply.accept(shared.welcome(free, called_at))
+        }
         Purpose::Run { ref payload } => match postcard::from_bytes(payload) {
-            Ok(request) => start_run(shared, &hello, request, control, from, reply),
+            Ok(request) => start_run(shared, &hello, request, control, (from, called_at), reply),
             Err(_) => reply.reject("the request for a worker makes no sense".to_owned()),
         },
         Purpose::Channel { kind } => {
@@ -154,7 +166,7 @@ fn start_run(
     hello: &Hello,
     request: RunRequest,
     control: OwnedFd,
-    from: String,
+    (from, called_at): (String, Option<IpAddr>),
     reply: PendingReply<'_, Call>,
 ) -> Result<(), SessionError> {
     let is_peer = (1..MAX_NODES).contains(&request.node.index());
@@ -167,7 +179,7 @@ fn start_run(
     shared.wake_main();
     let outcome = sent.map_err(drop).and_then(|()| answered.recv_timeout(ANSWER_LIMIT).map_err(drop));
     match outcome {
-        Ok(Ok(memory)) => reply.accept(shared.welcome(memory)),
+        Ok(Ok(memory)) => reply.accept(shared.welcome(memory, called_at)),
         Ok(Err(reason)) => reply.reject(reason),
         Err(()) => reply.reject("the daemon is ending or overloaded; try again".to_owned()),
     }
@@ -188,14 +200,20 @@ fn hand_over(
     let Some(door) = lock(&shared.runs).get(&hello.run_id).cloned() else {
         return reply.reject("it has no worker for this run; the run has ended there".to_owned());
     };
-    reply.accept(shared.welcome(0))?;
+    reply.accept(shared.welcome(0, None))?;
     let tag = ChannelTag { from: hello.from, kind };
     pass::send_channel(&lock(&door), &tag, channel)
 }
 
 impl Shared {
-    fn welcome(&self, memory_bytes: u64) -> Welcome {
-        let reply = RunReply { release: env!("CARGO_PKG_VERSION").to_owned(), cpu: self.cpu.clone(), memory_bytes };
+    /// `called_at`: this host's address of the call, if it matters whether rdma can be used there.
+    fn welcome(&self, memory_bytes: u64, called_at: Option<IpAddr>) -> Welcome {
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        let rdma = match called_at {
+            Some(address) => rdma_of_lender(address, memory_bytes),
+            None => Err("not asked for".to_owned()),
+        };
+        let reply = RunReply { release, cpu: self.cpu.clone(), memory_bytes, rdma };
         Welcome { boot_id: self.boot_id.clone(), unix_name: self.unix_name.clone(), payload: encode(&reply) }
     }
 

@@ -1,14 +1,12 @@
 //! Calling a daemon: connect, prove the key, say what for.
 
-use crate::cluster::ClusterError;
-use crate::cluster::host::boot_id;
 use crate::cluster::messages::{DaemonAddress, PROTOCOL_VERSION, RunId};
+use crate::cluster::stretch::Link;
+use crate::cluster::{ClusterError, choice};
 use eos_verbs::session::{self, ClusterKey, Hello, Purpose, Welcome};
-use eos_verbs::{ChannelKind, NodeId, TransportChoice, Wires};
+use eos_verbs::{ChannelKind, NodeId, TransportChoice, TransportKind, VerbsError, Wires};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// How long connecting may take.
@@ -45,17 +43,52 @@ impl Caller {
         Ok((stream, welcome))
     }
 
-    /// Opens the wires of one link to the worker behind a daemon, by the best transport that
-    /// `choice` allows; also says in a few words why this one.
-    pub fn wires(&self, to: &DaemonAddress, choice: TransportChoice) -> Result<(Wires, String), ClusterError> {
-        if choice == TransportChoice::Tcp {
-            return Ok((self.tcp_wires(to)?, "as asked for".to_owned()));
-        }
-        match self.shm_wires(to) {
-            Ok(wires) => Ok((wires, "same host".to_owned())),
-            Err(reason) if choice == TransportChoice::Shm => Err(ClusterError::NoShm { host: to.name.clone(), reason }),
-            Err(reason) => Ok((self.tcp_wires(to)?, reason)),
-        }
+    /// Links this node to the worker behind a daemon, by the best transport that `choice` allows and
+    /// both ends have; also says in a few words why this one. `connect` makes a link of its wires.
+    ///
+    /// Under `auto` a transport that turns out not to work is given up for the next.
+    pub fn link(
+        &self,
+        to: &DaemonAddress,
+        choice: TransportChoice,
+        connect: impl Fn(Wires) -> Result<Link, VerbsError>,
+    ) -> Result<(Link, String), ClusterError> {
+        let host = || to.name.clone();
+        let choice::Chosen { kind, reason } = choice::choose(to, choice)?;
+        let failed = match kind {
+            TransportKind::Tcp => return Ok((connect(self.tcp_wires(to)?)?, reason)),
+            TransportKind::Shm => match self.shm_wires(to) {
+                Ok(wires) => return Ok((connect(wires)?, reason)),
+                Err(cause) if choice == TransportChoice::Shm => {
+                    return Err(ClusterError::NoShm { host: host(), reason: cause });
+                }
+                Err(cause) => format!("instead of shm: {cause}"),
+            },
+            TransportKind::Rdma => match self.rdma_link(to, &connect) {
+                Ok(link) => return Ok((link, reason)),
+                Err(error) if choice == TransportChoice::Rdma => return Err(error),
+                Err(error) => format!("instead of rdma: {error}"),
+            },
+        };
+        Ok((connect(self.tcp_wires(to)?)?, failed))
+    }
+
+    fn rdma_link(
+        &self,
+        to: &DaemonAddress,
+        connect: impl Fn(Wires) -> Result<Link, VerbsError>,
+    ) -> Result<Link, ClusterError> {
+        let purpose = Purpose::Channel { kind: ChannelKind::Rdma };
+        let (control, _) = self.call(&to.name, to.address, purpose)?;
+        connect(Wires::Rdma { control, port: None }).map_err(|error| {
+            let reason = match error {
+                VerbsError::Disconnected { .. } => {
+                    "its worker could not bring the connection up; see the log of its daemon".to_owned()
+                }
+                error => error.to_string(),
+            };
+            ClusterError::NoRdma { host: to.name.clone(), reason }
+        })
     }
 
     fn tcp_wires(&self, to: &DaemonAddress) -> Result<Wires, ClusterError> {
@@ -70,24 +103,14 @@ impl Caller {
         })
     }
 
-    /// The error says why shared memory is impossible. Processes of one host may be in different
-    /// network namespaces: then the abstract socket is not there.
+    /// The error says why shared memory is impossible.
     fn shm_wires(&self, to: &DaemonAddress) -> Result<Wires, String> {
-        if to.boot_id.is_empty() || to.boot_id != boot_id() {
-            return Err("another host".to_owned());
-        }
-        let unix_name = to.unix_name.as_deref().ok_or("it offers none")?;
-        let mut stream = connect_abstract(unix_name).map_err(|_| "same host, another network namespace".to_owned())?;
+        let mut stream = choice::shm_stream(to)?;
         let kind = ChannelKind::Shm;
         let hello = self.hello(Purpose::Channel { kind });
         session::initiate(&mut stream, &self.key, &hello).map_err(|error| error.to_string())?;
         Ok(Wires::Shm(stream))
     }
-}
-
-fn connect_abstract(name: &str) -> io::Result<UnixStream> {
-    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-    UnixStream::connect_addr(&address)
 }
 
 /// All addresses of a host.
@@ -98,6 +121,28 @@ pub fn resolve(name: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, Clu
         true => Err(lookup(io::Error::other("it has none"))),
         false => Ok(found),
     }
+}
+
+/// Tries the addresses of one host in turn. The first error is told if none works, unless a later
+/// address did answer.
+pub(crate) fn try_addresses<T>(
+    addresses: &[SocketAddr],
+    attempt: impl Fn(SocketAddr) -> Result<T, ClusterError>,
+) -> Result<T, ClusterError> {
+    let mut told = None;
+    for address in addresses {
+        match attempt(*address) {
+            Ok(value) => return Ok(value),
+            Err(error) if answered(&error) => return Err(error),
+            Err(error) => drop(told.get_or_insert(error)),
+        }
+    }
+    Err(told.expect("a host has at least one address"))
+}
+
+/// Whether the error came from a daemon: then another address of the same host is no better.
+fn answered(error: &ClusterError) -> bool {
+    !matches!(error, ClusterError::Down { .. } | ClusterError::Unreachable { .. } | ClusterError::TimedOut { .. })
 }
 
 /// Notices within about ten seconds that the other host has gone silently (tcp(7)).

@@ -71,6 +71,14 @@ pub enum ClusterError {
         /// Why not.
         reason: String,
     },
+    /// `--transport rdma` where one of the ends has none.
+    #[error("{host} cannot be reached over rdma: {reason}")]
+    NoRdma {
+        /// The host.
+        host: String,
+        /// Which end lacks what, and what helps.
+        reason: String,
+    },
     /// The worker on a peer could not join the others.
     #[error("the worker on {host} could not be set up: {what}")]
     Worker {

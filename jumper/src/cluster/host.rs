@@ -1,5 +1,6 @@
 //! Facts about this host.
 
+use rustix::process::{Resource, getrlimit};
 use std::io;
 
 /// A random id that the kernel draws at each boot: two processes that see the same one are on the
@@ -32,9 +33,37 @@ pub fn memory_available() -> io::Result<u64> {
     kib.map(|kib| kib << 10).ok_or_else(|| io::Error::other("/proc/meminfo has no MemAvailable"))
 }
 
+/// What helps against [`lockable_bytes`].
+pub const LOCK_REMEDY: &str = "raise it with \"* - memlock unlimited\" in /etc/security/limits.conf, or \
+                               LimitMEMLOCK=infinity in the unit of the daemon";
+
+/// Bytes that this process may lock, as RDMA does with all that peers read and write; `None`: no limit.
+pub fn lockable_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    match may_lock(&status) {
+        true => None,
+        false => getrlimit(Resource::Memlock).current,
+    }
+}
+
+/// Whether the process has CAP_IPC_LOCK, to which the limit does not apply (capabilities(7), proc_pid_status(5)).
+fn may_lock(status: &str) -> bool {
+    const IPC_LOCK: u32 = 14;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capabilities = line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    capabilities.is_some_and(|set| set >> IPC_LOCK & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_with_the_capability_may_lock() {
+        assert!(may_lock("Name:\tx\nCapEff:\t0000000000004000\n"));
+        assert!(!may_lock("CapEff:\t0000000000000400\n"));
+        assert!(!may_lock(""));
+    }
 
     #[test]
     fn this_host_has_a_boot_id_and_memory() {

@@ -50,7 +50,7 @@ impl LocalWorkers {
                 transport,
                 transport_reason: match transport {
                     TransportKind::Shm => "same host".to_owned(),
-                    TransportKind::Tcp => "as asked for".to_owned(),
+                    TransportKind::Tcp | TransportKind::Rdma => "as asked for".to_owned(),
                 },
                 memory_bytes: setup.terms.limit_bytes,
                 lacks: Vec::new(),

@@ -1,13 +1,15 @@
 //! What home, daemons and workers tell each other while a run is set up (postcard).
 
+use crate::cluster::ClusterError;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::lease::LeaseTerms;
+use eos_verbs::session::Welcome;
 use eos_verbs::{NodeId, TransportChoice, TransportKind};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of these messages and of everything the nodes of a run say to each other.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Names one run; drawn at random by home.
 pub type RunId = [u8; 16];
@@ -32,6 +34,8 @@ pub struct RunReply {
     pub cpu: CpuFeatures,
     /// Bytes the worker may lease at most; to a probe: bytes that nobody holds now.
     pub memory_bytes: u64,
+    /// Whether it can use rdma at the address at which it was called; if not, why and what helps.
+    pub rdma: Result<(), String>,
 }
 
 /// Daemon (or home, for local peers) to a fresh worker process, through a memory file.
@@ -91,15 +95,44 @@ pub struct DaemonAddress {
     pub boot_id: String,
     /// Its abstract unix socket.
     pub unix_name: Option<String>,
+    /// Whether it can use rdma at this address; if not, why and what helps.
+    pub rdma: Result<(), String>,
+}
+
+impl RunReply {
+    /// Reads the payload of a welcome from `host`.
+    pub fn decode(host: &str, payload: &[u8]) -> Result<RunReply, ClusterError> {
+        let what = || "its answer makes no sense".to_owned();
+        postcard::from_bytes(payload).map_err(|_| ClusterError::Worker { host: host.to_owned(), what: what() })
+    }
+}
+
+impl DaemonAddress {
+    /// The daemon that answered `welcome` at `address`; `name` as people call it.
+    pub fn new(name: String, address: SocketAddr, welcome: Welcome, reply: &RunReply) -> DaemonAddress {
+        let rdma = reply.rdma.clone();
+        DaemonAddress { name, address, boot_id: welcome.boot_id, unix_name: welcome.unix_name, rdma }
+    }
 }
 
 /// Worker to home: whether all its links are up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SetupReport {
-    /// They are.
-    Ready,
+    /// They are: those that this worker has made.
+    Ready(Vec<LinkReport>),
     /// They are not, and why.
     Failed(String),
+}
+
+/// A link between two peers, told by the one that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// The other end.
+    pub to: NodeId,
+    /// How it carries its bytes.
+    pub transport: TransportKind,
+    /// Why so.
+    pub reason: String,
 }
 
 /// Encodes a message. These types cannot fail to encode.

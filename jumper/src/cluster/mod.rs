@@ -7,11 +7,13 @@
 //! | `serve`, `admit`, `workers` | the daemon on a peer: who may come in, one worker process for each run |
 //! | `spawn`, `worker_entry` | how a worker process is started, and how it becomes a node |
 //! | `dial`, `wires`, `messages` | calls to a daemon, the streams of a link, what is said |
+//! | `choice` | which transport joins two nodes, and why |
 //! | `lease` | memory that the daemon's workers share |
 //! | `cpu` | which processor features a peer lacks |
 //! | `watchdog` | notices that a process of the run is gone |
 
 mod admit;
+pub mod choice;
 pub mod cpu;
 pub mod dial;
 mod error;

@@ -6,19 +6,23 @@
 //! order of their pairs of numbers, everywhere the same, so nobody waits in a circle.
 
 use crate::cluster::ClusterError;
+use crate::cluster::choice::rdma_within;
 use crate::cluster::cpu::CpuFeatures;
-use crate::cluster::dial::{Caller, resolve};
+use crate::cluster::dial::{Caller, resolve, try_addresses};
 use crate::cluster::host::random;
 use crate::cluster::hosts::HostSpec;
 use crate::cluster::local::LocalWorkers;
 use crate::cluster::messages::{
-    DaemonAddress, Reach, RunReply, RunRequest, SetupReport, Topology, TopologyNode, encode,
+    DaemonAddress, LinkReport, Reach, RunReply, RunRequest, SetupReport, Topology, TopologyNode, encode,
 };
 use crate::cluster::watchdog::Watched;
 use crate::size::Size;
 use eos_verbs::session::{ClusterKey, Purpose};
-use eos_verbs::{Mailbox, NodeId, PeerName, QueuePair, Region, TransportChoice, TransportKind, connect_pair};
+use eos_verbs::{
+    Mailbox, NodeId, PeerName, QueuePair, Region, TransportChoice, TransportKind, VerbsError, Wires, connect_pair,
+};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +68,14 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The address of its daemon; none for a local peer.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.reach {
+            Reach::Daemon(daemon) => Some(daemon.address),
+            Reach::Passed(_) => None,
+        }
+    }
+
     /// Whether execution must not jump there.
     pub fn memory_only(&self) -> bool {
         !self.lacks.is_empty()
@@ -76,6 +88,8 @@ pub struct Cluster {
     pub links: Vec<Option<Link>>,
     /// The peers: `peers[0]` is node 1.
     pub peers: Vec<Peer>,
+    /// Links between peers, each told by the peer that made it.
+    among: Vec<(NodeId, LinkReport)>,
     local: Option<LocalWorkers>,
 }
 
@@ -102,13 +116,18 @@ impl Cluster {
     pub fn local(count: usize, memory: u64, options: &ConnectOptions) -> Result<Cluster, ClusterError> {
         let transport = match options.transport {
             TransportChoice::Tcp => TransportKind::Tcp,
+            TransportChoice::Rdma => {
+                let missing = |reason| ClusterError::NoRdma { host: "a local peer".to_owned(), reason };
+                rdma_within().map_err(missing)?;
+                TransportKind::Rdma
+            }
             TransportChoice::Auto | TransportChoice::Shm => TransportKind::Shm,
         };
         let (local, peers) = LocalWorkers::start(count, memory, transport, options)?;
         let mut cluster = Cluster::empty();
         for peer in peers {
             let wires = local.wires_to_home(&peer, transport)?;
-            let link = link_to(&peer, wires, options)?;
+            let link = link_to(peer.node, &peer.name, wires, options)?;
             cluster.add(peer, link);
         }
         local.pass_wires_among(&cluster.peers, transport)?;
@@ -132,7 +151,7 @@ impl Cluster {
         Ok(watched)
     }
 
-    /// One line for each peer: transport, why, memory, and what it lacks.
+    /// One line for each peer: transport, why, memory, and what it lacks; and one for each link between peers.
     pub fn describe(&self) -> Vec<String> {
         let line = |peer: &Peer| {
             let mut text = format!(
@@ -149,7 +168,10 @@ impl Cluster {
             }
             text
         };
-        self.peers.iter().map(line).collect()
+        let among = |(from, link): &(NodeId, LinkReport)| {
+            format!("node {} to node {}: {} ({})", from.0, link.to.0, link.transport, link.reason)
+        };
+        self.peers.iter().map(line).chain(self.among.iter().map(among)).collect()
     }
 
     /// Process ids of local workers; none with daemons.
@@ -158,7 +180,7 @@ impl Cluster {
     }
 
     fn empty() -> Cluster {
-        Cluster { links: vec![None], peers: Vec::new(), local: None }
+        Cluster { links: vec![None], peers: Vec::new(), among: Vec::new(), local: None }
     }
 
     fn add(&mut self, peer: Peer, link: Link) {
@@ -193,7 +215,11 @@ impl Cluster {
             let from = mailbox.wait(&mut self.links, &mut message, Some(left))?;
             let from = from.ok_or_else(|| self.failed(late, "it did not get ready in time"))?;
             match postcard::from_bytes(&message) {
-                Ok(SetupReport::Ready) => ready[from] = true,
+                Ok(SetupReport::Ready(made)) => {
+                    ready[from] = true;
+                    let node = self.peers[from - 1].node;
+                    self.among.extend(made.into_iter().map(|link| (node, link)));
+                }
                 Ok(SetupReport::Failed(what)) => return Err(self.failed(from, &what)),
                 Err(_) => return Err(self.failed(from, "it sent something that makes no sense")),
             }
@@ -225,49 +251,24 @@ fn join_daemon(
         Ok((stream, welcome, address))
     };
     let addresses = resolve(&name, &spec.host, spec.port)?;
-    let (control, welcome, address) = first_success(&addresses, call)?;
-    let reply: RunReply = postcard::from_bytes(&welcome.payload)
-        .map_err(|_| ClusterError::Worker { host: name.clone(), what: "its answer makes no sense".to_owned() })?;
-    let daemon = DaemonAddress { name: name.clone(), address, boot_id: welcome.boot_id, unix_name: welcome.unix_name };
-    let (wires, transport_reason) = caller.wires(&daemon, options.transport)?;
-    let mut peer = Peer {
+    let (control, welcome, address) = try_addresses(&addresses, call)?;
+    let reply = RunReply::decode(&name, &welcome.payload)?;
+    let daemon = DaemonAddress::new(name.clone(), address, welcome, &reply);
+    let (link, transport_reason) =
+        caller.link(&daemon, options.transport, |wires| link_to(node, &name, wires, options))?;
+    let peer = Peer {
         node,
         name,
-        transport: TransportKind::Tcp,
+        transport: link.transport(),
         transport_reason,
         memory_bytes: reply.memory_bytes,
         lacks: CpuFeatures::here().missing_in(&reply.cpu),
         control: control.into(),
         reach: Reach::Daemon(daemon),
     };
-    let link = link_to(&peer, wires, options)?;
-    peer.transport = link.transport();
     Ok((peer, link))
 }
 
-fn link_to(peer: &Peer, wires: eos_verbs::Wires, options: &ConnectOptions) -> Result<Link, ClusterError> {
-    let name = PeerName(peer.node, peer.name.clone());
-    Ok(connect_pair(NodeId::HOME, name, true, wires, &options.region, 0)?)
-}
-
-/// Tries the addresses of one host in turn. The first error is told if none works, unless a later
-/// address did answer.
-fn first_success<A: Copy, T>(
-    addresses: &[A],
-    attempt: impl Fn(A) -> Result<T, ClusterError>,
-) -> Result<T, ClusterError> {
-    let mut told = None;
-    for address in addresses {
-        match attempt(*address) {
-            Ok(value) => return Ok(value),
-            Err(error) if answered(&error) => return Err(error),
-            Err(error) => drop(told.get_or_insert(error)),
-        }
-    }
-    Err(told.expect("a host has at least one address"))
-}
-
-/// Whether the error came from a daemon: then another address of the same host is no better.
-fn answered(error: &ClusterError) -> bool {
-    !matches!(error, ClusterError::Down { .. } | ClusterError::Unreachable { .. } | ClusterError::TimedOut { .. })
+fn link_to(node: NodeId, name: &str, wires: Wires, options: &ConnectOptions) -> Result<Link, VerbsError> {
+    connect_pair(NodeId::HOME, PeerName(node, name.to_owned()), true, wires, &options.region, 0)
 }

@@ -1,12 +1,13 @@
 //! The streams of one link, while they come in one by one.
 
 use crate::cluster::ClusterError;
+use crate::cluster::choice::rdma_within;
 use eos_verbs::session::SessionError;
 use eos_verbs::session::pass::{self, ChannelTag};
 use eos_verbs::{ChannelKind, NodeId, TransportKind, Wires};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ struct Partial {
     forward: Option<OwnedFd>,
     back: Option<OwnedFd>,
     shm: Option<OwnedFd>,
+    rdma: Option<OwnedFd>,
 }
 
 impl WireBox {
@@ -69,6 +71,7 @@ impl Partial {
             ChannelKind::Forward => &mut self.forward,
             ChannelKind::Back => &mut self.back,
             ChannelKind::Shm => &mut self.shm,
+            ChannelKind::Rdma => &mut self.rdma,
         };
         *place = Some(fd);
     }
@@ -76,6 +79,9 @@ impl Partial {
     fn complete(&mut self) -> Option<Wires> {
         if let Some(fd) = self.shm.take() {
             return Some(Wires::Shm(UnixStream::from(fd)));
+        }
+        if let Some(fd) = self.rdma.take() {
+            return Some(Wires::Rdma { control: TcpStream::from(fd), port: None });
         }
         if self.msg.is_none() || self.forward.is_none() || self.back.is_none() {
             return None;
@@ -96,19 +102,24 @@ pub fn wires_pair(transport: TransportKind) -> io::Result<(Wires, Wires)> {
             Ok((Wires::Shm(one), Wires::Shm(other)))
         }
         TransportKind::Tcp => {
-            let (msg, their_msg) = tcp_pair()?;
-            let (forward, their_forward) = tcp_pair()?;
-            let (back, their_back) = tcp_pair()?;
+            let pair = || tcp_pair(Ipv4Addr::LOCALHOST.into());
+            let (msg, their_msg) = pair()?;
+            let (forward, their_forward) = pair()?;
+            let (back, their_back) = pair()?;
             let ours = Wires::Tcp { msg, forward, back };
             let theirs = Wires::Tcp { msg: their_msg, forward: their_forward, back: their_back };
             Ok((ours, theirs))
         }
+        TransportKind::Rdma => {
+            let (control, theirs) = tcp_pair(rdma_within().map_err(io::Error::other)?)?;
+            Ok((Wires::Rdma { control, port: None }, Wires::Rdma { control: theirs, port: None }))
+        }
     }
 }
 
-/// Two connected TCP sockets on loopback. A stranger who connects in between is sent away.
-fn tcp_pair() -> io::Result<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// Two connected TCP sockets at an address of this host. A stranger who connects in between is sent away.
+fn tcp_pair(address: IpAddr) -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind((address, 0))?;
     let one = TcpStream::connect(listener.local_addr()?)?;
     loop {
         let (other, from) = listener.accept()?;
@@ -126,6 +137,7 @@ pub fn pass_wires(door: &UnixStream, host: &str, from: NodeId, wires: &Wires) ->
     };
     match wires {
         Wires::Shm(stream) => send(ChannelKind::Shm, stream),
+        Wires::Rdma { control, .. } => send(ChannelKind::Rdma, control),
         Wires::Tcp { msg, forward, back } => {
             send(ChannelKind::Msg, msg)?;
             send(ChannelKind::Forward, forward)?;

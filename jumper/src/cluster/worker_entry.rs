@@ -9,14 +9,15 @@
 use crate::cluster::ClusterError;
 use crate::cluster::dial::Caller;
 use crate::cluster::lease::Lease;
-use crate::cluster::messages::{Reach, RunId, SetupReport, Topology, WorkerSetup, encode};
+use crate::cluster::messages::{LinkReport, Reach, RunId, SetupReport, Topology, WorkerSetup, encode};
 use crate::cluster::signal_set::ignore_sigpipe;
 use crate::cluster::stretch::Link;
 use crate::cluster::watchdog::{Watchdog, Watched};
 use crate::cluster::wires::WireBox;
 use crate::low_fds::fill_standard;
+use crate::say::say;
 use eos_verbs::session::ClusterKey;
-use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, Region, connect_pair};
+use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, Region, Wires, connect_pair};
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -25,6 +26,9 @@ use std::time::Duration;
 
 /// How long linking to one other worker may take.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the initiator of a link that failed may take to come again.
+const AGAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long home may be busy with other peers; when home is gone the watchdog ends this process.
 const HOME_LIMIT: Duration = Duration::from_secs(120);
@@ -188,7 +192,7 @@ impl Joining {
         let topology = self.hear_topology()?;
         let outcome = self.link_peers(&topology);
         let report = match &outcome {
-            Ok(()) => SetupReport::Ready,
+            Ok(made) => SetupReport::Ready(made.clone()),
             Err(error) => SetupReport::Failed(error.to_string()),
         };
         if let Some(home) = &mut self.links[0] {
@@ -211,8 +215,9 @@ impl Joining {
         }
     }
 
-    /// In the order of the numbers, as everywhere: see `stretch`.
-    fn link_peers(&mut self, topology: &Topology) -> Result<(), WorkerError> {
+    /// In the order of the numbers, as everywhere: see `stretch`. Returns the links that this worker has made.
+    fn link_peers(&mut self, topology: &Topology) -> Result<Vec<LinkReport>, WorkerError> {
+        let mut made = Vec::new();
         for other in &topology.nodes {
             let name = PeerName(other.node, other.name.clone());
             let link = match (&other.reach, other.node.cmp(&self.me)) {
@@ -221,32 +226,44 @@ impl Joining {
                 (Reach::Passed(_), _) => Some(self.receive(name, true)?),
                 (Reach::Daemon(daemon), _) => {
                     let caller = Caller { run_id: self.run_id, me: self.me, key: self.key.clone() };
-                    let (wires, _) = caller.wires(daemon, topology.transport)?;
-                    let link = connect_pair(self.me, name, true, wires, &self.region, 0)?;
+                    let connect = |wires| connect_pair(self.me, name.clone(), true, wires, &self.region, 0);
+                    let (link, reason) = caller.link(daemon, topology.transport, connect)?;
+                    made.push(LinkReport { to: other.node, transport: link.transport(), reason });
                     Some(link)
                 }
             };
             self.links.push(link);
         }
-        Ok(())
+        Ok(made)
     }
 
     fn accept(&mut self, peer: PeerName) -> Result<Link, WorkerError> {
         self.receive(peer, false)
     }
 
-    /// Links to a node whose wires come through the parent.
+    /// Links to a node whose wires come through the parent. If rdma turns out not to work, the initiator may come again over tcp.
     fn receive(&mut self, peer: PeerName, initiator: bool) -> Result<Link, WorkerError> {
-        let limit = match peer.node() {
+        let mut limit = match peer.node() {
             NodeId::HOME => HOME_LIMIT,
             _ => STEP_LIMIT,
         };
-        let wires = self
-            .letters
-            .wait_for(peer.node(), limit)
-            .map_err(|source| ClusterError::session(&peer.1, false, source))?;
-        let link = connect_pair(self.me, peer, initiator, wires, &self.region, 0)?;
-        Ok(link)
+        let mut failed = None;
+        loop {
+            let wires = match (self.letters.wait_for(peer.node(), limit), failed.take()) {
+                (Ok(wires), _) => wires,
+                (Err(_), Some(error)) => return Err(error),
+                (Err(source), None) => return Err(ClusterError::session(&peer.1, false, source).into()),
+            };
+            let over_rdma = matches!(wires, Wires::Rdma { .. });
+            match connect_pair(self.me, peer.clone(), initiator, wires, &self.region, 0) {
+                Err(error) if over_rdma && !initiator => {
+                    say(format_args!("the rdma link with {peer} failed: {error}"));
+                    failed = Some(error.into());
+                    limit = AGAIN_LIMIT;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 }
 

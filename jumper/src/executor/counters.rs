@@ -37,6 +37,7 @@ impl Executor {
     pub(super) fn gather(&mut self, exit_status: i32) -> Option<RunStats> {
         let home = self.home.as_ref().filter(|home| home.report.is_some())?;
         let wall = home.started.elapsed();
+        let reasons = home.transport_reasons.clone();
         let mut reports = Vec::new();
         for node in 0..self.pager.nodes.len() {
             let transport = self.pager.links.get(node).and_then(Option::as_ref);
@@ -47,7 +48,8 @@ impl Executor {
             } else {
                 self.ask_counters(NodeId(node as u8))
             };
-            reports.push(NodeReport { name, transport, counters: counters.unwrap_or_default() });
+            let transport_reason = node.checked_sub(1).and_then(|peer| reasons.get(peer)).cloned();
+            reports.push(NodeReport { name, transport, transport_reason, counters: counters.unwrap_or_default() });
         }
         Some(RunStats::gather(exit_status, wall, &reports))
     }

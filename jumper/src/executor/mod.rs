@@ -76,6 +76,8 @@ pub struct Home {
     pub started: Instant,
     /// Watches the peers until the run ends; none without peers.
     pub watchdog: Option<Watchdog>,
+    /// Why the link to each peer has its transport; the first is node 1's.
+    pub transport_reasons: Vec<String>,
     /// Called once with the statistics before the process ends.
     pub report: Option<Report>,
 }
