@@ -1,6 +1,5 @@
 //! The binary starts where no RDMA library is installed.
 
-use object::Object;
 use object::elf::DT_NEEDED;
 use object::read::elf::{Dyn, ElfFile64, FileHeader};
 

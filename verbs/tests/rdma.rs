@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use common::{End, REGION, pattern, rdma_address, streams_at, within};
+use common::{End, REGION, pattern, rdma_address, rdma_address_of, streams_at, within};
 use eos_verbs::rdma::{self, RdmaError};
 use eos_verbs::{NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, VerbsError, Wires, connect_pair};
 
@@ -125,6 +125,21 @@ fn an_address_without_a_device_is_refused_with_the_reason() {
         assert!(refused.to_string().contains("127.0.0.1"), "{refused}");
         let (near, _far) = streams_at(rdma_address());
         rdma::usable_for(&near).expect("usable");
+    });
+}
+
+#[test]
+#[ignore = "needs an RDMA device: scripts/rxe-test runs it"]
+fn a_link_comes_up_over_ipv6() {
+    within(60, || {
+        let (near, far) = streams_at(rdma_address_of(|ip| ip.is_ipv6()));
+        let far = thread::spawn(move || End::join(1, 0, false, Wires::Rdma { control: far, port: None }));
+        let mut near = End::join(0, 1, true, Wires::Rdma { control: near, port: None });
+        let mut far = far.join().expect("no panic");
+        near.link.post_write(0, &[6; PAGE]).expect("posted");
+        near.link.send(&[b"six"]).expect("sent");
+        assert_eq!(far.receive(), b"six");
+        assert_eq!(far.bytes(0, PAGE), [6; PAGE]);
     });
 }
 

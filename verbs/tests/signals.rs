@@ -34,7 +34,7 @@ fn a_storm_of_signals_breaks_no_operation() {
         start_storm();
         for kind in kinds() {
             let (mut near, mut far) = pair(kind);
-            for round in 0..500 {
+            for round in 0..500 / slowness() as usize {
                 near.link.post_write(0, &pattern(PAGE, round)).expect("posted");
                 assert_eq!(near.link.read(0, PAGE).expect("read"), pattern(PAGE, round));
                 near.link.flush().expect("flushed");

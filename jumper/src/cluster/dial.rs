@@ -67,6 +67,7 @@ impl Caller {
             TransportKind::Rdma => match self.rdma_link(to, &connect) {
                 Ok(link) => return Ok((link, reason)),
                 Err(error) if choice == TransportChoice::Rdma => return Err(error),
+                Err(ClusterError::NoRdma { reason, .. }) => format!("instead of rdma: {reason}"),
                 Err(error) => format!("instead of rdma: {error}"),
             },
         };
@@ -85,6 +86,7 @@ impl Caller {
                 VerbsError::Disconnected { .. } => {
                     "its worker could not bring the connection up; see the log of its daemon".to_owned()
                 }
+                VerbsError::Rdma(error) => error.to_string(),
                 error => error.to_string(),
             };
             ClusterError::NoRdma { host: to.name.clone(), reason }

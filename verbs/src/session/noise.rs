@@ -13,7 +13,7 @@ use snow::{Builder, TransportState};
 use super::{ClusterKey, SessionError};
 
 /// How long a whole handshake may take.
-pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Most bytes of an encoded hello or welcome.
 pub const PAYLOAD_MAX: usize = 16 << 20;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use eos_verbs::rdma::{self, GidKind, PortState};
-use eos_verbs::{NodeId, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
+use eos_verbs::{NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
 
 /// The transports under test: those that `EOS_TEST_TRANSPORTS` names, separated by commas; without it the two that every
 /// machine has. On a machine with an RDMA device, or in a guest with soft-RoCE, it is set to `rdma`.
@@ -24,15 +24,20 @@ pub fn kinds() -> Vec<TransportKind> {
     words.split(',').map(kind).collect()
 }
 
-/// An address of an RDMA port of this node.
+/// An IPv4 address of an RDMA port of this node.
 pub fn rdma_address() -> IpAddr {
+    rdma_address_of(|ip| ip.is_ipv4())
+}
+
+/// An address of an RDMA port of this node that is of this kind.
+pub fn rdma_address_of(kind: impl Fn(&IpAddr) -> bool) -> IpAddr {
     let devices =
         rdma::devices().expect("these tests need an RDMA device: scripts/rxe-test runs them in a guest that has one");
     let ports = devices.iter().flat_map(|device| &device.ports).filter(|port| port.state == PortState::Active);
     let mut addresses = ports.flat_map(|port| &port.gids).filter(|gid| gid.kind == GidKind::RoceV2).map(|gid| gid.ip());
     // another port of this machine may be in another network namespace
-    let mine = |address: &IpAddr| address.is_ipv4() && TcpListener::bind((*address, 0)).is_ok();
-    addresses.find(mine).expect("an active port with an IPv4 address of this node")
+    let mine = |address: &IpAddr| kind(address) && TcpListener::bind((*address, 0)).is_ok();
+    addresses.find(mine).expect("an active port with an address of this kind on this node")
 }
 
 /// Emulated machines are some 40 times slower.
@@ -144,7 +149,22 @@ pub fn pair(kind: TransportKind) -> (End, End) {
     pair_with(kind, 1)
 }
 
-/// Bytes that differ from page to page.
+/// Bytes that differ from page to page. Copied from a row, since a loop over bytes takes seconds in an emulated machine.
 pub fn pattern(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|index| ((index + seed) % 251 + (index >> 12)) as u8).collect()
+    const PERIOD: usize = 251;
+    static ROW: [u8; PAGE + PERIOD] = {
+        let mut row = [0; PAGE + PERIOD];
+        let mut index = 0;
+        while index < row.len() {
+            row[index] = (index % PERIOD) as u8;
+            index += 1;
+        }
+        row
+    };
+    let mut bytes = Vec::with_capacity(len);
+    for page in 0..len.div_ceil(PAGE) {
+        let start = (page * (PAGE + 13) + seed) % PERIOD;
+        bytes.extend_from_slice(&ROW[start..start + PAGE.min(len - page * PAGE)]);
+    }
+    bytes
 }
