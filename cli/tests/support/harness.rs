@@ -77,9 +77,20 @@ pub struct Running {
 pub fn start(command: &mut Command) -> Running {
     let what = format!("{command:?}");
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    // SAFETY: only calls that are safe between fork and exec.
+    unsafe { command.pre_exec(default_signals) };
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
     let (out, err) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
     Running { child, what, stdout: Some(drain(out)), stderr: Some(drain(err)) }
+}
+
+/// Whoever runs the tests may ignore signals (a shell's background job: SIGINT; nohup: SIGHUP), and a child inherits that.
+fn default_signals() -> std::io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2] {
+        // SAFETY: SIG_DFL is a valid action for these.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
