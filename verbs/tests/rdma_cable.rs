@@ -25,7 +25,15 @@ fn far_node() {
     let Ok(address) = std::env::var(CONTROL) else {
         return;
     };
-    let control = TcpStream::connect(address).expect("connected");
+    // Another test may have cut the cable just before; the neighbour is not found again at once.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let control = loop {
+        match TcpStream::connect(&address) {
+            Ok(control) => break control,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
     let end = End::join(1, 0, false, Wires::Rdma { control, port: None });
     end.fill(0, &pattern(PAGE, 9));
     println!("joined");
