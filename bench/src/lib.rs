@@ -4,8 +4,10 @@
 //!   thin programs in `src/bin/` wrap one each.
 //! * [`micro`]: what one fault, one trapped system call and one message cost on this machine, with nothing of ours in
 //!   between, and beside them what the runtime makes of it.
+//! * [`figures`]: the whole evaluation, beside swap, on several links and numbers of nodes.
 
 pub mod checksum;
+pub mod figures;
 
 pub mod micro;
 pub mod program;

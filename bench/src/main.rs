@@ -1,15 +1,16 @@
-//! `eos-bench`: micro-benchmarks of this machine and of the runtime on it.
+//! `eos-bench`: micro-benchmarks of this machine and of the runtime on it, and the whole evaluation.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use eos_bench::figures::{self, options::FiguresOptions};
 use eos_bench::micro::floors::Floors;
 use eos_bench::micro::peer::{self, PeerOptions};
 use eos_bench::micro::{MicroError, probe, table};
 
 #[derive(Parser, Debug)]
-#[command(version, about = "Micro-benchmarks: what this machine allows, and what eos-rdma makes of it")]
+#[command(version, about = "What this machine allows, and what eos-rdma makes of it")]
 struct Options {
     #[command(subcommand)]
     command: Command,
@@ -29,6 +30,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<String>,
     },
+    /// Runs the whole evaluation on this machine, beside swap, and writes a report. Networks and swap need root
+    Figures(FiguresOptions),
     /// Answers the messages of `eos-bench micro`
     Peer(PeerOptions),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Micro { eos, netns_peer, json } => {
             micro(eos, netns_peer.as_deref(), json.as_deref()).map_err(|error| error.to_string())
         }
+        Command::Figures(options) => figures::run(&options).map_err(|error| error.to_string()),
         Command::Peer(options) => peer::serve(&options).map_err(|error| format!("peer: {error}")),
     };
     match outcome {

@@ -11,7 +11,7 @@ while [ "$1" != "--" ]; do
     case "$1" in
         --jump) jump=$2 ;;
         --stats-json) json=$2 ;;
-        */pull_probe|*/getppid_probe) program=$1 ;;
+        */*_probe) program=$1 ;;
     esac
     shift
 done
@@ -52,6 +52,9 @@ fn micro_prints_floors_and_the_runtime_beside_them_and_leaves_the_same_as_json()
     assert!(rows.iter().all(|row| row["p50_us"].as_f64().is_some_and(|us| us > 0.0)), "{rows:?}");
     let jump = rows.iter().find(|row| row["name"] == "eos jump over shm").expect("a jump");
     assert_eq!(jump["p50_us"].as_f64(), Some(12.5));
+    let telling = rows.iter().find(|row| row["name"] == "eos jump over tcp, telling of 380 pages").expect("a jump");
+    let aim = |row: &serde_json::Value| row["comparison"]["aim_us"].clone();
+    assert!(aim(jump).is_number() && aim(telling).is_null(), "{jump} {telling}");
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 use eos_jumper::cluster::hosts::MAX_PEERS;
+use eos_jumper::compress::Compress;
 use eos_jumper::config::JumpRule;
 use eos_jumper::size::parse_size;
+use eos_policy::NODES;
+use eos_policy::sim::cache::CachePolicy;
+use eos_policy::sim::world::Costs;
 use eos_verbs::TransportChoice;
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -30,6 +34,8 @@ pub enum Command {
         #[command(subcommand)]
         command: BenchCommand,
     },
+    /// Replay a recorded run with other rules, budgets and prices
+    Sim(SimArgs),
     /// Make the key that the hosts of a cluster share
     Key {
         #[command(subcommand)]
@@ -38,6 +44,12 @@ pub enum Command {
     /// One run's process on a peer; started by serve and run
     #[command(hide = true)]
     Worker(WorkerArgs),
+    /// A program that another one has executed; started by run
+    #[command(hide = true)]
+    Follow {
+        /// Descriptor that says what to run
+        fd: RawFd,
+    },
     /// Print where this process lies in memory; for tests
     #[command(hide = true)]
     Layout,
@@ -63,12 +75,19 @@ pub struct RunArgs {
     /// Start this many peers on this machine, and end them with the program
     #[arg(long, value_name = "N", value_parser = parse_local)]
     pub local: Option<usize>,
-    /// Memory of the program that may be resident here [default: half of what is available]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub memory: Option<u64>,
-    /// Pulls from one peer after which execution jumps there, or "never"; by default 32, and more while jumps do not pay
-    #[arg(long, value_name = "never|N", value_parser = parse_jump)]
-    pub jump: Option<JumpRule>,
+    /// Memory of the program that may be resident here, as 256M, or as 25% of what this machine or control group has
+    /// [default: with --peers what the machine can spare, followed while the program runs; else half of what is available]
+    #[arg(long, value_name = "SIZE|N%", value_parser = parse_memory)]
+    pub memory: Option<MemoryArg>,
+    /// When execution jumps to a peer: "auto" when it pays, by what pulls and jumps cost; N, after as many pulls from there; or "never"
+    #[arg(long, value_name = "auto|never|N", value_parser = parse_jump, default_value = "auto")]
+    pub jump: JumpRule,
+    /// Whether pages come along with those that the program asks for, where it goes through memory in an order
+    #[arg(long, value_name = "on|off", value_parser = parse_switch, default_value = "on")]
+    pub prefetch: Switch,
+    /// Whether pages are compressed on their way over tcp: "auto" where it pays, by what the link carries
+    #[arg(long, value_name = "auto|on|off", value_parser = parse_compress, default_value = "auto")]
+    pub compress: Compress,
     /// How pages travel: auto, rdma, tcp or shm
     #[arg(long, value_name = "TRANSPORT", default_value_t = TransportChoice::Auto)]
     pub transport: TransportChoice,
@@ -81,6 +100,12 @@ pub struct RunArgs {
     /// Write the same as JSON
     #[arg(long, value_name = "FILE")]
     pub stats_json: Option<PathBuf>,
+    /// Record the page accesses of the program in FILE, for "eos-rdma sim"
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Programs that the program executes run natively, outside of eos-rdma
+    #[arg(long)]
+    pub no_follow_exec: bool,
     /// For tests: evict and jump at random faults and system calls, reproducibly
     #[arg(long, value_name = "SEED")]
     pub torture: Option<u64>,
@@ -144,6 +169,46 @@ pub struct VerbsArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// What "eos-rdma run --record FILE" wrote
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// Memory at home [default: half of the program's pages]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Memory of each peer [default: as much as the program has]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub peer_memory: Option<u64>,
+    /// Nodes, home included
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=NODES as i64))]
+    pub nodes: u8,
+    /// What things cost: as over tcp at 1 or 10 Gbit/s, or over shared memory
+    #[arg(long, value_name = "tcp-1g|tcp-10g|shm", value_parser = parse_cost, default_value = "tcp-1g")]
+    pub cost: Costs,
+    /// Microseconds of a jump
+    #[arg(long, value_name = "US")]
+    pub jump_us: Option<f64>,
+    /// Microseconds of a pull
+    #[arg(long, value_name = "US")]
+    pub pull_us: Option<f64>,
+    /// Microseconds of the pull of the page behind the last one [default: as any pull]
+    #[arg(long, value_name = "US")]
+    pub next_us: Option<f64>,
+    /// Microseconds that a push adds
+    #[arg(long, value_name = "US")]
+    pub push_us: Option<f64>,
+    /// Rules to try, with commas: never, auto, numbers of pulls [default: a sweep]
+    #[arg(long, value_name = "RULES", value_parser = parse_jump, value_delimiter = ',')]
+    pub jump: Vec<JumpRule>,
+    /// Cache policies to compare, with commas [default: all]
+    #[arg(long, value_name = "NAMES", value_parser = parse_policy, value_delimiter = ',')]
+    pub policy: Vec<CachePolicy>,
+    /// Draw thresholds against time, jumps and pulls, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a new key and write it to FILE
@@ -161,14 +226,68 @@ pub struct WorkerArgs {
     pub setup: RawFd,
 }
 
+/// On or off.
+pub type Switch = bool;
+
+fn parse_switch(text: &str) -> Result<Switch, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is \"on\" or \"off\"".to_owned()),
+    }
+}
+
+/// What `--memory` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryArg {
+    /// So many bytes.
+    Bytes(u64),
+    /// A share of what there is.
+    Percent(u8),
+}
+
+fn parse_memory(text: &str) -> Result<MemoryArg, String> {
+    let Some(number) = text.trim().strip_suffix('%') else {
+        return parse_size(text).map(MemoryArg::Bytes).map_err(|error| error.to_string());
+    };
+    match number.parse() {
+        Ok(percent @ 1..=100) => Ok(MemoryArg::Percent(percent)),
+        _ => Err("a share is from 1% to 100%".to_owned()),
+    }
+}
+
 fn parse_jump(text: &str) -> Result<JumpRule, String> {
     match text {
+        "auto" => Ok(JumpRule::Auto),
         "never" => Ok(JumpRule::Never),
         _ => match text.parse() {
-            Ok(0) | Err(_) => Err("it is \"never\" or a number of pulls from 1 on".to_owned()),
+            Ok(0) | Err(_) => Err("it is \"auto\", \"never\" or a number of pulls from 1 on".to_owned()),
             Ok(pulls) => Ok(JumpRule::After(pulls)),
         },
     }
+}
+
+fn parse_compress(text: &str) -> Result<Compress, String> {
+    match text {
+        "auto" => Ok(Compress::Auto),
+        "on" => Ok(Compress::On),
+        "off" => Ok(Compress::Off),
+        _ => Err("it is \"auto\", \"on\" or \"off\"".to_owned()),
+    }
+}
+
+fn parse_cost(text: &str) -> Result<Costs, String> {
+    match text {
+        "tcp-1g" => Ok(Costs::TCP_1G),
+        "tcp-10g" => Ok(Costs::TCP_10G),
+        "shm" => Ok(Costs::SHM),
+        _ => Err("it is tcp-1g, tcp-10g or shm; --pull-us and others set single prices".to_owned()),
+    }
+}
+
+fn parse_policy(text: &str) -> Result<CachePolicy, String> {
+    let names = || CachePolicy::ALL.map(CachePolicy::name).join(", ");
+    CachePolicy::by_name(text).ok_or_else(|| format!("there are {}", names()))
 }
 
 fn parse_local(text: &str) -> Result<usize, String> {

@@ -28,7 +28,7 @@ fn program_and_arguments_are_found_wherever_the_dashes_stand() {
         let (program, arguments) = args.take_command().expect(form);
         assert_eq!(program, "./prog", "{form}");
         assert_eq!(arguments, ["a", "--local", "9"], "{form}");
-        assert_eq!((args.local, args.memory), (Some(2), Some(256 << 20)), "{form}");
+        assert_eq!((args.local, args.memory), (Some(2), Some(MemoryArg::Bytes(256 << 20))), "{form}");
     }
 }
 
@@ -51,11 +51,11 @@ fn without_a_program_there_is_none() {
 #[test]
 fn options_have_their_defaults() {
     let args = parse("run p").expect("valid");
-    assert_eq!(args.jump, None);
-    assert_eq!(args.transport, TransportChoice::Auto);
+    assert_eq!(args.jump, JumpRule::Auto);
+    assert_eq!((args.transport, args.compress), (TransportChoice::Auto, Compress::Auto));
     assert_eq!((args.memory, args.local, args.torture), (None, None, None));
-    let args = parse("run p --jump never --transport tcp --torture 7").expect("valid");
-    assert_eq!(args.jump, Some(JumpRule::Never));
+    let args = parse("run p --jump never --transport tcp --torture 7 --compress on").expect("valid");
+    assert_eq!((args.jump, args.compress), (JumpRule::Never, Compress::On));
     assert_eq!((args.transport, args.torture), (TransportChoice::Tcp, Some(7)));
 }
 
@@ -69,6 +69,7 @@ fn wrong_options_are_refused() {
         "run p --jump 0",
         "run p --jump sometimes",
         "run p --transport smoke",
+        "run p --compress hard",
         "run p stray",
         "serve --memory 0",
         "key",
@@ -79,5 +80,15 @@ fn wrong_options_are_refused() {
         let words = std::iter::once("eos-rdma").chain(words.split_whitespace());
         let words: Vec<_> = words.collect();
         assert!(Cli::try_parse_from(&words).is_err(), "{words:?}");
+    }
+}
+
+#[test]
+fn memory_is_a_size_or_a_share() {
+    let memory = |text: &str| parse(&format!("run --memory {text} ./prog")).map(|args| args.memory);
+    assert_eq!(memory("1G").expect("a size"), Some(MemoryArg::Bytes(1 << 30)));
+    assert_eq!(memory("25%").expect("a share"), Some(MemoryArg::Percent(25)));
+    for bad in ["0%", "101%", "x%", "12Q"] {
+        assert!(memory(bad).is_err(), "{bad}");
     }
 }

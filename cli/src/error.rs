@@ -17,14 +17,22 @@ pub enum CliError {
     NoProgram,
     #[error("cannot set descriptors aside: {0}; raise the limit of open files with: ulimit -n 1024")]
     Descriptors(io::Error),
+    #[error("what to run cannot be read ({0}); the command follow is started by eos-rdma itself")]
+    Follow(io::Error),
     #[error("the size of free memory is not known ({0}); give --memory SIZE")]
     FreeMemory(io::Error),
     #[error("{listen}: {what}; write --listen as ADDRESS:PORT, as in 10.0.0.2:7471")]
     Listen { listen: String, what: String },
     #[error("cannot write {}: {source}; choose another file for --stats-json", path.display())]
     StatsFile { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}; choose another file for --record", path.display())]
+    RecordFile { path: PathBuf, source: io::Error },
     #[error("--peer {peer}: {what}; write it as HOST:PORT, as in 10.0.0.2:7471")]
     Peer { peer: String, what: String },
+    #[error("{}: {what}", path.display())]
+    Trace { path: PathBuf, what: String },
+    #[error("cannot draw {}: {what}; choose another file for --plot", path.display())]
+    Plot { path: PathBuf, what: String },
     #[error("cannot write to standard output: {0}; see where it leads")]
     Output(io::Error),
     #[error(transparent)]

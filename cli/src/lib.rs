@@ -6,8 +6,10 @@ mod doctor;
 mod error;
 mod key;
 mod layout_check;
+mod plot;
 mod run;
 mod serve;
+mod sim;
 mod stats;
 mod worker;
 
@@ -44,8 +46,10 @@ fn execute(cli: Cli) -> i32 {
             Err(error) => Err(error),
         },
         Command::Bench { command } => bench::bench(command),
+        Command::Sim(args) => sim::sim(args),
         Command::Key { command } => key::key(command),
         Command::Worker(args) => upper_half(original).and_then(|()| worker::worker(args)),
+        Command::Follow { fd } => upper_half(original).and_then(|()| run::follow(fd)),
         Command::Layout => upper_half(original).map(|()| layout_check::print()),
     };
     match outcome {

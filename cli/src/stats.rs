@@ -112,26 +112,40 @@ pub fn table(stats: &RunStats) -> String {
     // writing to a String cannot fail
     let _ = writeln!(
         text,
-        " {:.3} s, status {}; {} jumps, {} pulls, {} pushes, {} clean drops, {} zero fills, {} forwarded calls",
+        " {:.3} s, status {}; {} jumps, {} pulls, {} pushes, {} clean drops, {} zero drops, {} zero fills, {} forwarded calls, {} sleepers",
         stats.wall_s,
         stats.exit_status,
         stats.jumps,
         stats.pulls,
         stats.pushes,
         stats.clean_drops,
+        stats.zero_drops,
         stats.zero_fills,
         stats.forwarded_syscalls,
+        stats.sleepers,
     );
     let _ = writeln!(
         text,
-        " {} sent, {} received; pull p50 {:.1} us, p99 {:.1} us; jump p50 {:.1} us, p99 {:.1} us",
+        " {} pages prefetched, accuracy {:.0} %, coverage {:.0} %",
+        stats.prefetched,
+        100.0 * stats.prefetch_accuracy,
+        100.0 * stats.prefetch_coverage,
+    );
+    let _ = writeln!(
+        text,
+        " {} sent, {} received, on the wire {} and {}; pull p50 {:.1} us, p99 {:.1} us; jump p50 {:.1} us, p99 {:.1} us",
         Size(stats.bytes_sent),
         Size(stats.bytes_received),
+        Size(stats.wire_bytes_sent),
+        Size(stats.wire_bytes_received),
         stats.pull_us_p50,
         stats.pull_us_p99,
         stats.jump_us_p50,
         stats.jump_us_p99,
     );
+    if stats.given_back_bytes > 0 {
+        let _ = writeln!(text, " {} of peers' memory given back", Size(stats.given_back_bytes));
+    }
     text
 }
 

@@ -32,7 +32,7 @@ fn local_peers_are_linked_and_end_with_the_cluster() {
         let pids = cluster.local_pids();
         assert!(pids.len() == count && pids.iter().all(|pid| is_alive(*pid)));
         drop(cluster);
-        assert!(!pids.iter().any(|pid| is_alive(*pid)));
+        wait_until("they are gone", || !pids.iter().any(|pid| is_alive(*pid)));
     }
 }
 
@@ -47,10 +47,10 @@ fn the_largest_run_has_fifteen_peers() {
 fn home_hears_which_local_peer_has_died_and_nothing_after_disarming() {
     let cluster = start(2, TransportChoice::Auto);
     let (tell, told) = mpsc::channel();
-    let callback = move |name: &str| tell.send(name.to_owned()).expect("a listener");
+    let callback = move |name: &str, _: Option<String>| tell.send(name.to_owned()).expect("a listener");
     Watchdog::start(cluster.watched().expect("descriptors"), callback).expect("a thread");
     let (tell, quiet) = mpsc::channel::<()>();
-    let callback = move |_: &str| tell.send(()).expect("a listener");
+    let callback = move |_: &str, _: Option<String>| tell.send(()).expect("a listener");
     let disarmed = Watchdog::start(cluster.watched().expect("descriptors"), callback);
     assert!(disarmed.expect("a thread").disarm());
     kill(cluster.local_pids()[1], libc::SIGKILL);

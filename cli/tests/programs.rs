@@ -39,12 +39,13 @@ impl Job {
         Self { fits, ..self }
     }
 
-    /// Compares with a native run: plain, over tcp, and with each seed.
+    /// Compares with a native run: plain, over tcp, there with everything compressed too, and with each seed.
     fn check(&self, folder: &Path) {
         let limit = Duration::from_secs(if full() { 600 } else { 240 });
         let eos = Eos { limit, input: self.input.clone(), ..Eos::new(folder) };
         let native = eos.native(&self.program, &self.words);
         let mut ways = vec![vec![], words(&["--transport", "tcp"]), words(&["--transport", "tcp", "--torture", "21"])];
+        ways.push(words(&["--transport", "tcp", "--torture", "22", "--compress", "on"]));
         ways.extend((1..=seeds()).map(|seed| words(&["--torture", &seed.to_string()])));
         let failures: Vec<_> = ways.iter().filter_map(|way| self.check_one(way, &eos, &native).err()).collect();
         assert!(failures.is_empty(), "{} of {} runs:\n{}", failures.len(), ways.len(), failures.join("\n"));

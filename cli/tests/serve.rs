@@ -147,7 +147,7 @@ fn home_hears_at_once_that_a_worker_has_died() {
         let options = options(&ClusterKey::OPEN, transport);
         let cluster = Cluster::connect(&[daemon.spec()], &options).expect("joined");
         let (tell, told) = mpsc::channel();
-        let callback = move |name: &str| tell.send(name.to_owned()).expect("a listener");
+        let callback = move |name: &str, _: Option<String>| tell.send(name.to_owned()).expect("a listener");
         let watched = cluster.watched().expect("descriptors");
         Watchdog::start(watched, callback).expect("a thread");
         assert!(told.recv_timeout(Duration::from_millis(50)).is_err());

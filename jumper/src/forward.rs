@@ -15,6 +15,7 @@
 mod apply;
 mod encode;
 mod execute;
+mod hasty;
 mod pieces;
 mod staging;
 mod wire;
@@ -30,7 +31,7 @@ use crate::gateway::Fault;
 
 pub use apply::{apply, apply_rest};
 pub use encode::{encode, encode_rest};
-pub use execute::execute;
+pub use execute::{Patience, execute, moves_bytes_of, refuse, would_sleep};
 pub use pieces::add;
 pub use staging::Staging;
 pub use wire::must_continue;
@@ -39,6 +40,9 @@ pub use wire::must_continue;
 pub const PIECE_MAX: u64 = 1 << 20;
 /// Most bytes in all buffers of any other call that is forwarded.
 pub const BUFFERS_MAX: u64 = 16 << 20;
+
+/// What a deputy answers that would have to sleep, and was told only to try; no kernel tells it a program (`-ERESTARTNOINTR`).
+pub const SLEEPS: i64 = -513;
 
 /// Why a call was not encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]

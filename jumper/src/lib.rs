@@ -7,30 +7,45 @@
 //! | [`executor`] | what becomes of a trap: system calls, faults, the end |
 //! | [`gateway`] | the table of all system calls and the memory they touch |
 //! | [`forward`] | shipping a system call to home |
+//! | [`clock_page`] | what the program has in place of the vDSO |
 //! | [`memory`] | mmap and its kin |
 //! | [`signals`] | the program's handlers, masks and frames |
+//! | [`threads`] | the program's threads and what hosts them |
+//! | [`process`] | execve and fork |
 //! | [`jump`] | moving execution |
+//! | [`spare`], [`governor`] | what the machine can spare, and the budget that follows it |
 //! | [`cluster`] | peers: hosts file, daemon, links |
+//! | [`compress`] | which rule links compress pages by |
+//! | [`record`] | `--record`: the trace of a run |
 //! | [`doctor`] | what this machine and the peers have and lack |
 //! | [`wire_bench`] | what the wire to a peer does |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod clock_page;
 pub mod cluster;
+pub mod compress;
 pub mod config;
 pub mod doctor;
 pub mod executor;
 pub mod forward;
 pub mod gateway;
+mod give_back;
+pub mod governor;
 pub mod jump;
 pub mod load;
 pub mod low_fds;
 pub mod memory;
 pub mod own_fds;
+pub mod peers;
+pub mod process;
+pub mod record;
 pub mod run;
 pub mod say;
 pub mod signals;
 pub mod size;
+pub mod spare;
 pub mod stats;
+pub mod threads;
 pub mod traps;
 pub mod wire_bench;
 pub mod worker;

@@ -3,9 +3,9 @@
 //! The program shares one table of descriptors with the runtime. All of the runtime's lie above the numbers that
 //! [`LowFds`](crate::low_fds::LowFds) kept free; to the program they are not open.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
-/// The set, in ascending order. Made right before the program's first instruction; it does not change afterwards.
+/// The set, in ascending order. Made right before the program's first instruction; it grows once, if peers are joined later.
 #[derive(Clone, Debug, Default)]
 pub struct OwnFds {
     sorted: Vec<RawFd>,
@@ -21,6 +21,27 @@ impl OwnFds {
         sorted.retain(|fd| *fd > 2 && !inherited.contains(fd));
         sorted.sort_unstable();
         Ok(OwnFds { sorted })
+    }
+
+    /// Adds what was opened later.
+    pub fn extend(&mut self, later: OwnFds) {
+        self.sorted.extend(later.sorted);
+        self.sorted.sort_unstable();
+        self.sorted.dedup();
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, fd: &impl AsRawFd) {
+        self.extend(OwnFds { sorted: vec![fd.as_raw_fd()] });
+    }
+
+    /// Closes them, but for those in `kept`, and forgets them. For a forked child, which has copies of its parent's; nothing of it may
+    /// use them any more.
+    pub fn close_all_but(&mut self, kept: &OwnFds) {
+        for fd in self.sorted.drain(..).filter(|fd| !kept.contains(*fd)) {
+            // SAFETY: nobody uses the number any more, see above.
+            unsafe { libc::close(fd) };
+        }
     }
 
     /// Whether the number is one of the runtime's.

@@ -1,28 +1,34 @@
 //! One run, from its options to the program's own end.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use eos_pager::error::PagerError;
-use eos_pager::page::PAGE_SIZE;
 use eos_pager::pager::{NodeBook, Pager, PagerSetup};
-use eos_pager::table::PageTable;
+use eos_pager::slabs::LendsNothing;
+use eos_pager::witness::Witness;
+use eos_policy::budget::Budget;
+use eos_policy::sim::trace::Header;
 use eos_policy::torture::Torture;
-use eos_verbs::{NodeId, PAGE, Region};
+use eos_verbs::NodeId;
 
 use crate::cluster::ClusterError;
-use crate::cluster::stretch::{Cluster, ConnectOptions};
-use crate::cluster::watchdog::Watchdog;
-use crate::config::{JumpRule, PeerChoice, RunConfig};
-use crate::executor::{Executor, Home, fail};
+use crate::config::{Join, PeerChoice, RunConfig, RunOptions};
+use crate::executor::{Executor, Home, House};
+use crate::governor::{Follows, Governor};
 use crate::load::{self, LoadError};
 use crate::memory::Brk;
+use crate::peers::{Alarms, Peers, Stretching};
+use crate::record::Recording;
 use crate::say::say;
 use crate::signals::{Actions, ThreadSignals};
-use crate::worker::{RING_SLACK, Task, Terms};
-use crate::{memory, traps};
+use crate::spare::{self, Spare};
+use crate::threads::Hosted;
+use crate::worker::{RING_SLACK, Terms};
+use crate::{clock_page, memory, traps};
 
 /// Exit status of our own errors, as with `timeout` and `env`.
 pub const EXIT_OWN_ERROR: i32 = 125;
@@ -50,6 +56,14 @@ pub enum RunError {
         "this machine cannot catch the program's system calls and faults ({0}); it needs Linux 5.11 or later on x86-64 with FSGSBASE"
     )]
     Traps(std::io::Error),
+    /// What the machine can spare cannot be found out, or not be followed.
+    #[error("the budget cannot follow the machine's memory ({0}); say one with --memory SIZE")]
+    Governor(std::io::Error),
+    /// The thread that gives memory back is missing.
+    #[error(
+        "a thread of the runtime could not be started ({0}); raise ulimit -u, or the limit of tasks of the container"
+    )]
+    Keeper(std::io::Error),
     /// /proc is missing.
     #[error("the open descriptors cannot be listed ({0}); mount /proc")]
     Descriptors(std::io::Error),
@@ -63,6 +77,33 @@ pub enum RunError {
         peer: String,
         /// What it says.
         text: String,
+    },
+    /// A peer cannot host one more thread.
+    #[error(
+        "a thread of the program could not be hosted on this node ({0}); raise ulimit -u, or the limit of tasks of its container"
+    )]
+    Thread(std::io::Error),
+    /// The kernel refused to execute what was found to be executable.
+    #[error("{} could not be executed any more: {source}", path.display())]
+    Exec {
+        /// The program.
+        path: std::path::PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// A forked child has lost its parent before it had its memory.
+    #[error("a child process could not take its parent's pages over ({0}); the parent ended too early")]
+    Inherit(std::io::Error),
+    /// Not an error: the program dies of a signal, as it would natively.
+    #[error("the program was killed by signal {0}")]
+    Killed(i32),
+    /// The trace cannot be written.
+    #[error("cannot write {}: {source}; choose another file for --record", path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
     },
     /// A bug, or two versions that met.
     #[error("{0}")]
@@ -87,137 +128,145 @@ impl RunError {
 /// The program could not be started. Once it runs, errors end the process with [`EXIT_OWN_ERROR`].
 pub fn run(mut config: RunConfig) -> Result<Infallible, RunError> {
     let path = std::env::var_os("PATH");
-    let program = load::resolve(&config.program, path.as_deref())?;
-    let argv: Vec<OsString> = std::iter::once(config.program.clone()).chain(config.arguments.iter().cloned()).collect();
-    let plan = load::plan(&program, argv, memory::INTERP_BASE)?;
-    if config.verbose {
+    let program = load::resolve(&config.command.program, path.as_deref())?;
+    let plan = load::plan(&program, config.command.argv.clone(), memory::INTERP_BASE)?;
+    if config.options.verbose {
         plan.warnings.iter().for_each(|warning| say(format_args!("{warning}")));
     }
-    let terms = Terms {
-        home_pages: (config.memory_bytes / PAGE_SIZE).max(MEMORY_PAGES_MIN),
-        threshold: match config.jump {
-            JumpRule::Never => None,
-            JumpRule::After(pulls) | JumpRule::Damped(pulls) => Some(pulls),
-        },
-        damped: matches!(config.jump, JumpRule::Damped(_)),
-        torture: config.torture,
-        verbose: config.verbose,
-    };
-    let payload = postcard::to_stdvec(&Task::Run(terms.clone()))
-        .map_err(|_| RunError::Internal("the terms of the run could not be encoded"))?;
-    let region = Region::new(usize::try_from(terms.home_pages).unwrap_or(usize::MAX / PAGE).saturating_mul(PAGE))?;
-    let options = ConnectOptions {
-        key: config.key.clone(),
-        transport: config.transport,
-        region: region.clone(),
-        payload,
-        worker_exe: None,
-    };
-    // A limit of address space is told here, and not by peers on this host that meet it too.
-    drop(PageTable::new().map_err(PagerError::Table)?);
-    let cluster = join_peers(&config, &options)?;
-    if config.verbose {
-        cluster.iter().flat_map(Cluster::describe).for_each(|line| say(format_args!("{line}")));
+    let follows = follows(&config.options)?;
+    if let Some(follows) = &follows {
+        config.options.memory_bytes = follows.budget.bytes();
     }
-    let transport_reasons =
-        cluster.iter().flat_map(|cluster| &cluster.peers).map(|peer| peer.transport_reason.clone()).collect();
-    let (executor, watchdog) = prepare(cluster, region, &terms)?;
+    let terms = Terms { recorded: config.recording.is_some(), ..Terms::of(&config.options) };
+    let stretching = Stretching::new(&config.options, &terms)?;
+    let peers = match config.join {
+        Join::AtStart => stretching.join_peers()?,
+        Join::OnNeed => Peers::default(),
+    };
+    let (mut executor, alarms) = prepare(peers, &stretching, &terms)?;
+    executor.torture = terms.torture.map(Torture::new);
+    let mut recording = config.recording.take();
+    if let Some(recording) = &mut recording {
+        begin_record(&mut executor, recording, &config, &terms)?;
+    }
     executor.home = Some(Home {
         exe: CString::new(plan.exe.as_os_str().as_bytes()).unwrap_or_default(),
+        options: config.options.clone(),
         started: Instant::now(),
-        watchdog,
-        transport_reasons,
-        report: config.report.take().map(|report| Box::new(report) as crate::executor::Report),
+        alarms,
+        report: config.report.take(),
+        recording,
     });
-    start(executor, &plan, config)
+    // Under torture pages leave from the first fault on, so that there is nothing to put off.
+    if config.join == Join::OnNeed {
+        stretching.put_off(&mut executor)?;
+    }
+    executor.governed = follows.is_some();
+    start(executor, &plan, config, follows)
 }
 
-/// Least budget: the runtime needs room for the buffers of one system call.
-const MEMORY_PAGES_MIN: u64 = 256;
+/// Writes the header of the trace, and has the pager see from now on.
+fn begin_record(
+    executor: &mut Executor,
+    recording: &mut Recording,
+    config: &RunConfig,
+    terms: &Terms,
+) -> Result<(), RunError> {
+    let words = config.command.argv.iter().map(|word| word.to_string_lossy());
+    let header = Header {
+        budget_pages: terms.home_pages,
+        nodes: executor.pager.nodes.len() as u32,
+        command: words.collect::<Vec<_>>().join(" "),
+    };
+    recording.begin(&header).map_err(|source| RunError::Record { path: recording.path.clone(), source })?;
+    executor.pager.set_witness(Witness::new());
+    Ok(())
+}
 
 /// Builds the executor of the home node.
 fn prepare(
-    cluster: Option<Cluster>,
-    region: std::sync::Arc<Region>,
+    peers: Peers,
+    stretching: &Stretching,
     terms: &Terms,
-) -> Result<(&'static mut Executor, Option<Watchdog>), RunError> {
-    let mut nodes = vec![NodeBook {
-        name: "home".to_owned(),
-        executes: terms.jumps(),
-        resident: 0,
-        limit: terms.home_pages,
-        exhausted: true,
-    }];
-    let mut links = vec![None];
-    let mut watchdog = None;
-    if let Some(mut cluster) = cluster {
-        nodes.extend(cluster.peers.iter().map(|peer| NodeBook {
-            name: peer.name.clone(),
-            executes: terms.jumps() && !peer.memory_only(),
-            resident: 0,
-            limit: 0,
-            exhausted: false,
-        }));
-        let lost = |name: &str| {
-            fail(&format!("lost {name}, which held pages of the program; its process or the network to it is gone"))
-        };
-        let watched = cluster.watched()?;
-        links = std::mem::take(&mut cluster.links);
-        watchdog = Some(Watchdog::start(watched, lost).map_err(RunError::Traps)?);
-        // It lives as long as the process: the daemons and children take its end for the end of the run.
-        std::mem::forget(cluster);
-    }
-    let pager = Pager::new(PagerSetup {
+) -> Result<(Executor, Arc<OnceLock<Alarms>>), RunError> {
+    let mut pager = Pager::new(PagerSetup {
         me: NodeId::HOME,
-        nodes,
-        links,
-        region,
-        take_slab: Box::new(|| 0),
-        ring_pages: terms.home_pages as usize + RING_SLACK,
+        nodes: vec![NodeBook {
+            name: "home".to_owned(),
+            executes: terms.jumps(),
+            resident: 0,
+            limit: terms.home_pages,
+            exhausted: true,
+            slab: 0,
+        }],
+        links: vec![None],
+        region: stretching.region(),
+        lender: Box::new(LendsNothing),
+        ring_pages: terms.home_pages_most as usize + RING_SLACK,
         elastic_from_birth: terms.torture.is_some(),
     })?;
-    let executor = Box::leak(Box::new(Executor::new(pager, terms)));
-    let (ignored, blocked) = inherited_signals();
-    executor.actions = Actions::new(ignored);
-    executor.thread = ThreadSignals::new(blocked);
-    executor.torture = terms.torture.map(Torture::new);
-    for node in 1..executor.pager.nodes.len() {
-        executor.compare_clocks(NodeId(node as u8))?;
-    }
-    Ok((executor, watchdog))
+    let alarms = peers.enter(&mut pager)?;
+    let mut executor = Executor::new(pager, terms);
+    executor.actions = Actions::new(inherited_signals("SigIgn:"));
+    Ok((executor, alarms))
 }
 
-/// The ignored and the blocked signals that this process was started with, as kernel sets (proc_pid_status(5)).
-fn inherited_signals() -> (u64, u64) {
+/// The ignored (`SigIgn:`) or the blocked (`SigBlk:`) signals that this process was started with, as a kernel set
+/// (proc_pid_status(5)).
+fn inherited_signals(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let set = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0)
-    };
-    (set("SigIgn:"), set("SigBlk:"))
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Maps the program and enters it.
-fn start(executor: &'static mut Executor, plan: &load::Plan, config: RunConfig) -> Result<Infallible, RunError> {
+fn start(
+    mut executor: Executor,
+    plan: &load::Plan,
+    config: RunConfig,
+    follows: Option<Follows>,
+) -> Result<Infallible, RunError> {
     let stack = executor.map_program(plan, &config)?;
     executor.brk = Brk { start: plan.brk_start, end: plan.brk_start };
+    let _ = rustix::thread::set_name(&name_of(plan));
     if let Some(home) = &mut executor.home {
         home.started = Instant::now();
     }
+    // SAFETY: the program's memory ends below.
+    unsafe { clock_page::map(true) }.map_err(RunError::Map)?;
     let entry = plan.start();
     // what the runtime keeps open has its numbers by now; the lowest free ones are the program's
     executor.own_fds = config.low_fds.release().map_err(RunError::Descriptors)?;
-    traps::install(executor).map_err(RunError::Traps)?;
+    executor.begin_advice();
+    let house = Box::leak(Box::new(House::new(executor)));
+    let thread = Box::leak(Box::new(Hosted::first(house, ThreadSignals::new(inherited_signals("SigBlk:")))));
+    house.enter().crew.add(thread.id, Some(thread.id), thread.orders());
+    // Nothing goes by the clock under torture.
+    if config.options.peers != PeerChoice::None && (follows.is_some() || config.options.torture.is_none()) {
+        Governor { follows, verbose: config.options.verbose }.start(house).map_err(RunError::Keeper)?;
+    }
+    traps::install(thread).map_err(RunError::Traps)?;
     traps::dispatch_system_calls().map_err(RunError::Traps)?;
     // SAFETY: the image and the stack were just mapped, and the traps are in place.
     unsafe { traps::entry::enter_app(entry, stack) }
 }
 
-/// Joins the peers that the options name.
-fn join_peers(config: &RunConfig, options: &ConnectOptions) -> Result<Option<Cluster>, RunError> {
-    Ok(match &config.peers {
-        PeerChoice::None => None,
-        PeerChoice::Hosts(hosts) => Some(Cluster::connect(hosts, options)?),
-        PeerChoice::Local { count, memory_bytes } => Some(Cluster::local(*count, *memory_bytes, options)?),
-    })
+/// What makes the budget follow the machine, where the options say so.
+fn follows(options: &RunOptions) -> Result<Option<Follows>, RunError> {
+    let Some(most) = options.memory_most_bytes else {
+        return Ok(None);
+    };
+    let spare = Spare::open().map_err(RunError::Governor)?;
+    let facts = spare.read().map_err(RunError::Governor)?;
+    let budget = Budget::new(BUDGET_MIN.min(most), most, spare::reserve(most), &facts);
+    Ok(Some(Follows { spare, budget }))
+}
+
+/// A budget that follows the machine does not fall below this: the program would do nothing but wait for pages.
+const BUDGET_MIN: u64 = 16 << 20;
+
+/// What execve(2) calls the process: the last part of the path, of which the kernel keeps 15 bytes.
+fn name_of(plan: &load::Plan) -> CString {
+    let name = Path::new(&plan.execfn).file_name().unwrap_or_default();
+    CString::new(name.as_bytes()).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Lines of our own for the person at the terminal.
 
+use crate::own_fds::OwnFds;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,6 +16,15 @@ pub fn keep_stderr() {
         // a second call changes nothing
         let _ = KEPT.set(File::from(copy));
     }
+}
+
+/// The descriptor behind [`keep_stderr`], if there is one.
+pub fn kept_stderr() -> OwnFds {
+    let mut kept = OwnFds::default();
+    if let Some(file) = KEPT.get() {
+        kept.add(file);
+    }
+    kept
 }
 
 /// Writes `eos-rdma: …` to stderr, as one write so that lines of several processes do not mix. A

@@ -4,6 +4,7 @@
 
 use crate::entry::{Entry, State};
 use crate::error::PagerError;
+use crate::kernel;
 use crate::layout::{Area, Kind};
 use crate::layout_log::LayoutOp;
 use crate::page::PageRange;
@@ -30,7 +31,7 @@ impl Pager {
         Ok(())
     }
 
-    /// Maps anonymous memory right behind an area, so that both are one.
+    /// Maps memory right behind an area, so that both are one: anonymous memory, or what comes next in the file of a copy.
     ///
     /// # Errors
     /// What mmap(2) says.
@@ -41,7 +42,10 @@ impl Pager {
         }
         let elastic = self.elastic;
         self.elastic |= area.tracked;
-        let mapped = self.map_anon(tail, area.prot, area.growsdown);
+        let mapped = match area.serial {
+            0 => self.map_anon(tail, area.prot, area.growsdown),
+            _ => self.extend_copy(tail, area),
+        };
         self.elastic = elastic;
         mapped
     }
@@ -55,6 +59,7 @@ impl Pager {
         let native: Vec<_> = self.layout.iter().filter(|(_, area)| is_native(area)).collect();
         for (addresses, area) in native {
             let range = PageRange::covering(&addresses);
+            self.populate_pinned(range, area)?;
             self.uffd.register(range).map_err(|source| self.kernel("registering memory with userfaultfd", source))?;
             let tracked = Area { tracked: true, kind: Kind::Anon, ..area };
             self.layout.insert(addresses.clone(), tracked);
@@ -66,6 +71,19 @@ impl Pager {
         self.native_pages = 0;
         self.elastic = true;
         self.tracked_any = true;
+        Ok(())
+    }
+
+    /// Other threads may sleep in system calls whose buffers the kernel has not touched yet. Once the range is registered, it would
+    /// find them missing.
+    fn populate_pinned(&self, range: PageRange, area: Area) -> Result<(), PagerError> {
+        for pin in &self.pins {
+            let part = pin.range.intersection(&range);
+            let write = pin.write && area.prot.writable();
+            if !part.is_empty() && area.prot.readable() {
+                kernel::populate(part, write).map_err(|source| self.kernel("populating a buffer in use", source))?;
+            }
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::entry::{Entry, State};
+use crate::entry::{Entry, SlotRef, State};
 use crate::layout::Kind;
 use crate::page::{PageNumber, PageRange};
 use crate::pager::Pager;
@@ -76,6 +76,7 @@ impl Pager {
                 (!entry.is_settled(), "is being moved"),
                 (entry.state() == State::Resident && slot.is_some() && !entry.is_clean(), "is dirty and has a slot"),
                 (slot.is_some_and(|slot| !self.slots[slot.node.index()].is_used(slot.index)), "has a free slot"),
+                (slot.is_some_and(|slot| !self.is_lent(slot)), "has a slot that is not lent"),
                 (slot.is_some_and(|slot| !taken.insert((slot.node, slot.index))), "shares its slot"),
                 (in_ring != u64::from(entry.queued()), "is not in the ring as often as its mark says"),
                 (here && !entry.queued(), "is here and can never be a victim"),
@@ -96,6 +97,10 @@ impl Pager {
         if let Some(slot) = entry.slot() {
             audit.nodes[slot.node.index()].slots += 1;
         }
+    }
+
+    fn is_lent(&self, slot: SlotRef) -> bool {
+        slot.index.checked_add(1).is_some_and(|end| self.slots[slot.node.index()].is_lent(&(slot.index..end)))
     }
 
     fn misses_noread(&self, page: PageNumber, entry: Entry) -> bool {

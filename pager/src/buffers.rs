@@ -3,7 +3,7 @@
 use crate::entry::State;
 use crate::error::PagerError;
 use crate::fault::Fault;
-use crate::layout::Kind;
+use crate::layout::{Area, Kind};
 use crate::page::{PageNumber, PageRange};
 use crate::pager::{PINS_MAX, Pager};
 
@@ -12,8 +12,20 @@ impl Pager {
     /// the kernel's to refuse. Pin the range first if it is larger than a page.
     ///
     /// # Errors
-    /// The wire failed or there is no room anywhere; the run must end.
+    /// As [`Pager::fault`].
     pub fn ensure(&mut self, range: PageRange, write: bool) -> Result<(), PagerError> {
+        self.ensure_as(range, |area| write && area.prot.writable())
+    }
+
+    /// [`Pager::ensure`] for a kernel that will write, also where the program may not: through `/proc/self/mem`.
+    ///
+    /// # Errors
+    /// As [`Pager::ensure`].
+    pub fn ensure_for_force(&mut self, range: PageRange) -> Result<(), PagerError> {
+        self.ensure_as(range, |_| true)
+    }
+
+    fn ensure_as(&mut self, range: PageRange, write: impl Fn(Area) -> bool) -> Result<(), PagerError> {
         if !self.tracked_any {
             return Ok(());
         }
@@ -26,10 +38,11 @@ impl Pager {
             let cared_for = area.tracked || (area.kind == Kind::FileRo && self.elastic);
             // What the program has no access to the kernel will not touch either.
             if cared_for && area.prot.accessible() {
-                while page < end {
-                    self.ensure_page(page, write && area.prot.writable())?;
-                    page = page.next();
-                }
+                self.know_end(Some(end));
+                let ensured = PageRange::new(page, end);
+                let outcome = ensured.into_iter().try_for_each(|page| self.ensure_page(page, write(area)));
+                self.know_end(None);
+                outcome?;
             }
             page = end;
         }
@@ -50,16 +63,29 @@ impl Pager {
         self.tracked_any
     }
 
-    /// Keeps the range from being evicted until [`Pager::unpin`]. Ranges beyond the limit of pins are not pinned: the
-    /// gateway never hands out that many.
-    pub fn pin(&mut self, range: PageRange) {
-        if self.pins.len() < PINS_MAX {
-            self.pins.push(range);
+    /// Keeps the range from being evicted until [`Pager::unpin`] for the same holder (a thread). Ranges beyond the limit of
+    /// pins are not pinned: the gateway never hands out that many for a call.
+    pub fn pin(&mut self, range: PageRange, write: bool, holder: u32) {
+        if self.pins.iter().filter(|pin| pin.holder == holder).count() < PINS_MAX {
+            self.pins.push(Pin { range, write, holder });
         }
     }
 
-    /// Lets go of all pinned ranges.
-    pub fn unpin(&mut self) {
-        self.pins.clear();
+    /// Lets go of all ranges that the holder has pinned.
+    pub fn unpin(&mut self, holder: u32) {
+        self.pins.retain(|pin| pin.holder != holder);
     }
 }
+
+/// A range that must not be evicted, since the kernel or the runtime is at work in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pin {
+    pub range: PageRange,
+    /// It is written to.
+    pub write: bool,
+    /// The thread for whose system call it is pinned.
+    pub holder: u32,
+}
+
+/// Holder of what the pager itself pins; no thread has this number.
+pub(crate) const OWN_PINS: u32 = u32::MAX;

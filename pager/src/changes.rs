@@ -28,6 +28,9 @@ use crate::table::PageTable;
 /// Most ranges of pages in one list: 1 MiB of memory, if they come to be used.
 pub const RANGES_MAX: usize = 1 << 16;
 
+/// Ranges of a list whose entries are prefetched.
+const PREFETCHED_RANGES: usize = 32;
+
 /// The lists of one node.
 #[derive(Debug)]
 pub struct ChangeLists {
@@ -77,6 +80,11 @@ impl ChangeLists {
         });
     }
 
+    /// A hint that [`drain_for`](Self::drain_for) follows: its entries are on their way to the processor's caches.
+    pub fn prefetch_for(&self, node: NodeId, table: &PageTable) {
+        self.lists[node.index()].iter().take(PREFETCHED_RANGES).for_each(|range| table.prefetch(*range));
+    }
+
     /// Takes what `node` does not know out, as runs in ascending order of pages; `node` knows them from now on: they must be sent.
     /// For a jump, when no page is being moved.
     pub fn drain_for(&mut self, node: NodeId, table: &PageTable) -> Vec<PlacementRun> {
@@ -124,32 +132,48 @@ impl ChangeLists {
         for run in runs {
             run.check(slots)?;
         }
-        // First all old slots are freed: a page may have got the slot that another has left.
+        // All old slots are freed before any is taken: a page may have got the slot that another has left. Runs without
+        // slots take none, so they are done at the first visit.
         for run in runs {
+            let keeps_none = !run.has_slots();
             for cell in table.cells(run.pages()) {
                 if let Some(slot) = load(cell).slot() {
                     slots[slot.node.index()].free(slot.index);
                 }
             }
-        }
-        for run in runs {
-            for ((page, told), cell) in run.entries().zip(table.cells(run.pages())) {
-                if let Some(slot) = told.slot() {
-                    slots[slot.node.index()].set(slot.index);
-                }
-                let old = load(cell);
-                let known = old.stale_mask();
-                let news = told.stale_mask() & !known & !bit(me);
-                if news != 0 {
-                    self.append(page, news);
-                }
-                let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me)).with_queued(old.queued());
-                // This node's pages are moved by nobody while it takes execution over.
-                cell.store(new.raw(), Ordering::Release);
-                changed(page, old, new);
+            if keeps_none {
+                self.apply_run(run, me, table, &mut changed);
             }
         }
+        for run in runs.iter().filter(|run| run.has_slots()) {
+            for slot in run.entries().filter_map(|(_, told)| told.slot()) {
+                slots[slot.node.index()].set(slot.index);
+            }
+            self.apply_run(run, me, table, &mut changed);
+        }
         Ok(())
+    }
+
+    /// The entries of one run, and what the other nodes do not know of them.
+    fn apply_run(
+        &mut self,
+        run: &PlacementRun,
+        me: NodeId,
+        table: &PageTable,
+        changed: &mut impl FnMut(PageNumber, Entry, Entry),
+    ) {
+        for ((page, told), cell) in run.entries().zip(table.cells(run.pages())) {
+            let old = load(cell);
+            let known = old.stale_mask();
+            let news = told.stale_mask() & !known & !bit(me);
+            if news != 0 {
+                self.append(page, news);
+            }
+            let new = told.with_stale_mask((told.stale_mask() | known) & !bit(me)).with_queued(old.queued());
+            // This node's pages are moved by nobody while it takes execution over.
+            cell.store(new.raw(), Ordering::Release);
+            changed(page, old, new);
+        }
     }
 
     /// Whether list `node` was given up, so that the next jump there scans the table.

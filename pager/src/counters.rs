@@ -9,6 +9,8 @@ pub struct Counters {
     pub faults: u64,
     /// Pages that came from another node.
     pub pulls: u64,
+    /// Of these, pages that came along with others.
+    pub prefetched: u64,
     /// Pulls into a full node, whose victim took the place of the page.
     pub swaps: u64,
     /// Pages that went to another node's region.
@@ -21,6 +23,8 @@ pub struct Counters {
     pub zero_fills: u64,
     /// Pages installed from this node's own slots.
     pub local_installs: u64,
+    /// Pages of the slabs that were given back.
+    pub given_back: u64,
     /// Read-only file pages fetched from home.
     pub replicas: u64,
     /// Most pages resident at any time, of those that the pager cares for.

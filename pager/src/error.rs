@@ -33,6 +33,12 @@ pub enum PagerError {
     /// The page table does not fit the address space.
     #[error(transparent)]
     Table(#[from] crate::table::TableError),
+    /// Peers were needed and could not be joined.
+    #[error("the program needs more memory than --memory says, and {0}")]
+    Stretch(Box<dyn std::error::Error + Send + Sync>),
+    /// Not an error: the page cannot leave home now, so execution goes there.
+    #[error("a page of the program is in use at home and cannot come")]
+    Held,
     /// A message that this version does not understand.
     #[error("{peer} sent a {what} that makes no sense; both nodes must run the same version of eos-rdma")]
     Message {

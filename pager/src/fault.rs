@@ -48,10 +48,22 @@ impl Pager {
     /// buffers of system calls.
     ///
     /// # Errors
-    /// The wire failed or there is no room anywhere; the run must end.
+    /// [`PagerError::Held`]: execution has to go home. Any other: the wire failed or there is no room anywhere; the run must end.
     pub fn fault(&mut self, page: PageNumber, write: bool) -> Result<Fault, PagerError> {
+        let before = self.before_fault(page);
+        let outcome = self.fault_unseen(page, write);
+        if let Some(before) = before {
+            self.after_fault(before, page, write);
+        }
+        outcome
+    }
+
+    fn fault_unseen(&mut self, page: PageNumber, write: bool) -> Result<Fault, PagerError> {
         self.counters.faults += 1;
         let entry = protocol::wait_settled(self.table.cell(page));
+        if self.is_held(page, entry) {
+            return Err(PagerError::Held);
+        }
         let outcome = match entry.state() {
             State::Resident if entry.owner() == self.me => self.touch_resident(page, entry, write),
             State::Resident => match entry.slot() {
@@ -72,11 +84,39 @@ impl Pager {
     /// The page is here. If it is clean, this is its first write: the copy in the slot is given up.
     fn touch_resident(&mut self, page: PageNumber, entry: Entry, write: bool) -> Result<Fault, PagerError> {
         if write && entry.is_clean() {
-            self.make_dirty(page)?;
+            self.make_run_dirty(page)?;
         } else if write {
-            self.allow_writes(page)?;
+            self.allow_writes(PageRange::single(page))?;
         }
         Ok(Fault::Resolved)
+    }
+
+    /// The first write to a clean page. Where the program writes to one after the other, its clean neighbours become dirty with it.
+    fn make_run_dirty(&mut self, page: PageNumber) -> Result<(), PagerError> {
+        // A window that was pulled for a write has one page that was written already.
+        let wanted = self.write_window.open_near(page.0, 1);
+        if wanted == 1 {
+            self.make_dirty(page)?;
+            self.write_window.brought(page.0, 1);
+            return Ok(());
+        }
+        let area_end = self.layout.find(page.addr()).map_or(page.next(), |(span, _)| PageNumber::from_addr(span.end));
+        let end = PageNumber(page.0 + wanted).min(area_end);
+        let mut end_claimed = page;
+        while end_claimed < end && protocol::begin_upgrade(self.table.cell(end_claimed), self.me).is_ok() {
+            end_claimed = end_claimed.next();
+        }
+        let range = PageRange::new(page, end_claimed);
+        self.allow_writes(range)?;
+        for page in range {
+            let (before, _) = protocol::finish_pull(self.table.cell(page), self.me, false);
+            if let Some(slot) = before.slot() {
+                self.free_slot(slot);
+            }
+            self.note(page);
+        }
+        self.write_window.brought(page.0, range.count());
+        Ok(())
     }
 
     /// A clean page becomes dirty: it is claimed, made writable, and its slot is free again.
@@ -84,7 +124,7 @@ impl Pager {
         let Ok(before) = protocol::begin_upgrade(self.table.cell(page), self.me) else {
             return Ok(());
         };
-        self.allow_writes(page)?;
+        self.allow_writes(PageRange::single(page))?;
         protocol::finish_pull(self.table.cell(page), self.me, false);
         if let Some(slot) = before.slot() {
             self.free_slot(slot);
@@ -93,9 +133,9 @@ impl Pager {
         Ok(())
     }
 
-    fn allow_writes(&mut self, page: PageNumber) -> Result<(), PagerError> {
+    fn allow_writes(&mut self, range: PageRange) -> Result<(), PagerError> {
         self.uffd
-            .write_protect(PageRange::single(page), Protection::Writable)
+            .write_protect(range, Protection::Writable)
             .map_err(|source| self.kernel("lifting write protection", source))
     }
 
@@ -104,14 +144,19 @@ impl Pager {
         debug_assert!(freed, "slot {slot:?} was free already");
     }
 
-    /// One page by a one-sided READ. A read access keeps the slot and maps the page write-protected.
+    /// One page by a one-sided READ, or a window of them. A read access keeps the slot and maps the page write-protected.
     fn pull(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<Fault, PagerError> {
         let start = Instant::now();
-        match self.room_for_pull(1)? {
-            Room::Pages(_) => self.pull_into_room(page, slot, write)?,
-            Room::Swap(victim) => self.swap_with_slot(page, slot, victim)?,
+        let wanted = self.plan_window(page, slot, write)?;
+        if self.lacks(wanted) > 0 {
+            self.request_window()?;
         }
-        self.count_pull(1, start);
+        let brought = match self.room_for_pull(wanted)? {
+            Room::Pages(count) if count == wanted && wanted > 1 => self.pull_window(page).map(|()| wanted)?,
+            Room::Pages(_) => self.pull_into_room(page, slot, write).map(|()| 1)?,
+            Room::Swap(victim) => self.swap_with_slot(page, slot, victim).map(|()| 1)?,
+        };
+        self.count_pull(brought, start);
         Ok(Fault::Resolved)
     }
 
@@ -166,7 +211,10 @@ impl Pager {
         let in_next_slot = |ahead: &u64| {
             let entry = self.table.load(PageNumber(page.0 + ahead));
             let wanted = SlotRef { node: slot.node, index: slot.index + *ahead as u32 };
-            entry.is_settled() && entry.slot() == Some(wanted) && !entry.is_resident_on(self.me)
+            entry.is_settled()
+                && entry.slot() == Some(wanted)
+                && !entry.is_resident_on(self.me)
+                && !self.is_held(PageNumber(page.0 + ahead), entry)
         };
         1 + (1..wanted).take_while(in_next_slot).count() as u64
     }

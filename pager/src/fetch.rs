@@ -4,11 +4,8 @@
 //! does not execute), and it lets go of what it served: a page has one active copy. File data that only home has mapped
 //! is served the same way, but kept.
 //!
-//! Also here: a slab of a peer's memory is leased by message, once for every few thousand pages.
-//!
 //! Messages (little endian): `FETCH` tag u8, keep u8, count u16, 4 bytes of zero, first page u64;
 //! `FETCH_REPLY` tag u8, 7 bytes of zero, then the pages, none if they cannot be read.
-//! `LEASE` tag u8; `LEASE_REPLY` tag u8, pages granted u64.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -22,15 +19,13 @@ use crate::kernel;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::{Pager, RUN_PAGES_MAX};
 use crate::protocol;
+use crate::slabs::{GIVE_BACK, LEASE};
 use crate::swap::Room;
 use crate::uffd::Protection;
 
 /// First byte of a message that asks for pages.
 pub const FETCH: u8 = 1;
 const FETCH_REPLY: u8 = 2;
-/// First byte of a message that asks for another slab.
-pub const LEASE: u8 = 3;
-const LEASE_REPLY: u8 = 4;
 
 /// Bytes before the pages of a reply.
 const HEADER_BYTES: usize = 8;
@@ -76,9 +71,10 @@ impl Pager {
     /// How many pages from `page` on are resident on `owner`, up to `wanted`.
     fn run_resident_on(&self, page: PageNumber, owner: NodeId, wanted: u64) -> u64 {
         let there = |ahead: &u64| {
-            let entry = self.table.load(PageNumber(page.0 + ahead));
+            let ahead = PageNumber(page.0 + ahead);
+            let entry = self.table.load(ahead);
             let slot_here = entry.slot().is_some_and(|slot| slot.node == self.me);
-            entry.is_resident_on(owner) && !slot_here
+            entry.is_resident_on(owner) && !slot_here && !self.is_held(ahead, entry)
         };
         1 + (1..wanted).take_while(there).count() as u64
     }
@@ -136,28 +132,6 @@ impl Pager {
         PagerError::Message { peer: self.nodes[from.index()].name.clone(), what }
     }
 
-    /// Asks `node` for another slab. Returns whether it gave one.
-    pub(crate) fn lease(&mut self, node: NodeId) -> Result<bool, PagerError> {
-        let granted = if node == self.me {
-            (self.take_slab)()
-        } else {
-            self.link(node).send(&[&[LEASE]])?;
-            let reply = <[u8; 9]>::try_from(self.wait_reply(node, LEASE_REPLY)?);
-            let [_, granted @ ..] = reply.map_err(|_| self.nonsense(node, "grant of memory"))?;
-            u64::from_le_bytes(granted)
-        };
-        // Slots are numbered with 32 bits.
-        let sum = self.nodes[node.index()].limit.checked_add(granted);
-        if sum.is_none_or(|sum| sum > u64::from(u32::MAX)) {
-            return Err(self.nonsense(node, "grant of memory"));
-        }
-        let book = &mut self.nodes[node.index()];
-        book.exhausted = granted == 0;
-        book.limit += granted;
-        self.slots[node.index()].grow(granted as u32);
-        Ok(granted > 0)
-    }
-
     /// Serves a pager's request on a parked node. Returns false if the message is none.
     ///
     /// # Errors
@@ -165,11 +139,8 @@ impl Pager {
     pub fn serve(&mut self, from: NodeId, message: &[u8]) -> Result<bool, PagerError> {
         match message.first() {
             Some(&FETCH) => self.serve_fetch(from, message)?,
-            Some(&LEASE) if message.len() > 1 => return Err(self.nonsense(from, "request for memory")),
-            Some(&LEASE) => {
-                let granted = (self.take_slab)();
-                self.link(from).send(&[&[LEASE_REPLY], &granted.to_le_bytes()])?;
-            }
+            Some(&LEASE) => self.serve_lease(from, message)?,
+            Some(&GIVE_BACK) => self.serve_give_back(from, message)?,
             _ => return Ok(false),
         }
         Ok(true)

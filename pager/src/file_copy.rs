@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::buffers::OWN_PINS;
 use crate::kernel;
 use crate::layout::{Area, Kind, Prot};
 use crate::layout_log::LayoutOp;
@@ -53,9 +54,7 @@ impl Pager {
         let tail = PageRange::new(head.end, range.end);
         if !tail.is_empty() {
             kernel::protect(tail, prot.bits() as i32)?;
-            let area = Area { kind: Kind::Shared, tracked: false, ..Area::anon(prot) };
-            self.layout.insert(tail.addresses(), area);
-            self.log_change(LayoutOp::Map { range: tail.addresses(), area });
+            self.note_beyond_end(tail, prot);
         }
         if head.is_empty() {
             return Ok(());
@@ -73,6 +72,25 @@ impl Pager {
         self.fill_from_file(range, area.prot, area.serial)
     }
 
+    /// The file's next pages come behind a copy, at `tail`, which is free.
+    pub(crate) fn extend_copy(&mut self, tail: PageRange, area: Area) -> Result<(), SpaceError> {
+        let copy = self.copies.get(area.serial).ok_or(SpaceError::Errno(libc::EINVAL))?;
+        let first = tail.start.0.wrapping_sub(copy.origin.0);
+        let with_file = copy.shadow.reach(&self.own_memory, first, tail, area.prot.bits() as i32)?;
+        let (head, beyond) = tail.split_at(with_file);
+        if !beyond.is_empty() {
+            self.note_beyond_end(beyond, area.prot);
+        }
+        if head.is_empty() { Ok(()) } else { self.fill_from_file(head, area.prot, area.serial) }
+    }
+
+    /// What lies beyond the end of a file has been left to the kernel.
+    fn note_beyond_end(&mut self, range: PageRange, prot: Prot) {
+        let area = Area { kind: Kind::Shared, tracked: false, ..Area::anon(prot) };
+        self.layout.insert(range.addresses(), area);
+        self.log_change(LayoutOp::Map { range: range.addresses(), area });
+    }
+
     fn fill_from_file(&mut self, range: PageRange, prot: Prot, serial: u32) -> Result<(), SpaceError> {
         let writable = Prot::READ.union(Prot::WRITE);
         let copy = self.copies.get(serial).ok_or(SpaceError::Errno(libc::EINVAL))?;
@@ -84,11 +102,11 @@ impl Pager {
             let part = PageRange::new(first, PageNumber(first.0 + part_pages).min(range.end));
             let bytes = &mut bytes[..part.bytes() as usize];
             if copy.shadow.read(&self.own_memory, part.start.0.wrapping_sub(copy.origin.0), bytes).is_ok() {
-                self.pin(part);
+                self.pin(part, true, OWN_PINS);
                 self.ensure(part, true)?;
                 // SAFETY: the pages are resident, writable, and known to nobody but the program, which is in this call.
                 unsafe { kernel::bytes_mut(part) }.copy_from_slice(bytes);
-                self.unpin();
+                self.unpin(OWN_PINS);
             }
             first = part.end;
         }

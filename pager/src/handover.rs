@@ -1,6 +1,8 @@
 //! What a jump carries of the pager: the layout operations and page placements that the next node does not know, the
 //! books of all nodes, and a few hot pages. Costs what changed, not the size of the memory.
 
+use std::ops::Range;
+
 use eos_verbs::NodeId;
 
 use crate::entry::{Entry, State};
@@ -13,18 +15,31 @@ use crate::pager::{LEFT_MAX, Pager};
 use crate::placement::PlacementRun;
 use crate::uffd::Protection;
 
+/// Runs whose entries are prefetched.
+const PREFETCHED_RUNS: usize = 32;
+
 /// What is known of one node, as it travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Book {
     pub(crate) resident: u64,
     pub(crate) limit: u64,
     pub(crate) exhausted: bool,
+    pub(crate) slab: u64,
+}
+
+/// Slots of a node that are lent, as they travel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Lent {
+    pub(crate) node: u8,
+    pub(crate) slots: Range<u32>,
 }
 
 /// The pager's part of a jump.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Handover {
     pub(crate) books: Vec<Book>,
+    /// For each node in turn what is lent of it.
+    pub(crate) lent: Vec<Lent>,
     pub(crate) layout: LayoutTail,
     pub(crate) placement: Vec<PlacementRun>,
     /// Pages whose bytes follow the message.
@@ -41,6 +56,7 @@ impl Pager {
         if self.native_pages > 0 || !self.elastic {
             self.adopt_native()?;
         }
+        self.changes.prefetch_for(target, &self.table);
         for link in self.links.iter_mut().flatten() {
             link.flush()?;
         }
@@ -49,9 +65,14 @@ impl Pager {
             resident: book.resident,
             limit: book.limit,
             exhausted: book.exhausted,
+            slab: book.slab,
         };
+        let lent = (0..)
+            .zip(&self.slots)
+            .flat_map(|(node, slots)| slots.lent().iter().map(move |slots| Lent { node, slots: slots.clone() }));
         Ok(Handover {
             books: self.nodes.iter().map(book).collect(),
+            lent: lent.collect(),
             layout: self.log.tail_for(target, &self.layout),
             placement: self.changes.drain_for(target, &self.table),
             hot: carried,
@@ -66,7 +87,7 @@ impl Pager {
         for page in hot {
             let entry = self.table.load(page);
             let slot_there = entry.slot().is_some_and(|slot| slot.node == target);
-            if !entry.is_resident_on(self.me) || entry.noread() || slot_there {
+            if !entry.is_resident_on(self.me) || entry.noread() || slot_there || self.is_pinned(page) {
                 continue;
             }
             if let Some(slot) = entry.slot() {
@@ -100,7 +121,9 @@ impl Pager {
         if handover.books.len() != self.nodes.len() || bytes.len() != handover.hot.len() * PAGE_SIZE as usize {
             return Err(self.nonsense(from, "jump"));
         }
+        handover.placement.iter().take(PREFETCHED_RUNS).for_each(|run| self.table.prefetch(run.claimed_pages()));
         self.take_books(&handover.books);
+        self.take_lent(from, &handover.lent)?;
         let ops = self.log.receive(handover.layout, &self.layout);
         let ops = ops.map_err(|_| self.nonsense(from, "layout log"))?;
         if !ops.is_empty() {
@@ -134,12 +157,26 @@ impl Pager {
     }
 
     fn take_books(&mut self, books: &[Book]) {
-        for ((node, slots), book) in self.nodes.iter_mut().zip(&mut self.slots).zip(books) {
+        for (node, book) in self.nodes.iter_mut().zip(books) {
             node.resident = book.resident;
             node.exhausted = book.exhausted;
-            slots.grow(book.limit.saturating_sub(node.limit) as u32);
             node.limit = book.limit;
+            node.slab = book.slab;
         }
+    }
+
+    /// Home may have more slots than its limit allows, which may have fallen meanwhile: they stay, and are not taken.
+    fn take_lent(&mut self, from: NodeId, lent: &[Lent]) -> Result<(), PagerError> {
+        let mut rest = lent;
+        for node in 0..self.nodes.len() {
+            let (now, after) = rest.split_at(rest.iter().take_while(|lent| usize::from(lent.node) == node).count());
+            rest = after;
+            let same = self.slots[node].lent().iter().eq(now.iter().map(|lent| &lent.slots));
+            if !same && !self.slots[node].set_lent(now.iter().map(|lent| lent.slots.clone()).collect()) {
+                return Err(self.nonsense(from, "list of leased memory"));
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { Err(self.nonsense(from, "list of leased memory")) }
     }
 
     /// Applies one layout operation that another node has carried out.
@@ -198,7 +235,7 @@ impl Pager {
         let Self { changes, table, slots, me, .. } = self;
         let me = *me;
         let mut gone = Runs::default();
-        let mut mine = Vec::new();
+        let mut mine = Runs::default();
         let local = |entry: Entry| entry.slot().is_some_and(|slot| slot.node == me) || entry.is_resident_on(me);
         let applied = changes.apply(runs, me, table, slots, |page, old, new| {
             // A page that comes along may still have an outdated copy here.
@@ -214,7 +251,7 @@ impl Pager {
             // A part that is not mapped any more has no pages to drop.
             let _ = kernel::drop_pages(range);
         }
-        mine.into_iter().for_each(|page| self.enqueue(page));
+        mine.done.into_iter().flatten().for_each(|page| self.enqueue(page));
         Ok(())
     }
 

@@ -3,13 +3,15 @@
 //! # Safety
 //!
 //! Every function takes ranges of the app half ([`PageRange`] cannot reach beyond `APP_END`), where no Rust object
-//! lives. Bytes are only borrowed while the one app thread stands in a trap and the page is resident, so nothing
+//! lives. Bytes are only borrowed under the lock of the house, of pages that are resident, and that only one thread of the program can
+//! write (it stands in this trap) or that are write-protected, so nothing
 //! changes or unmaps them meanwhile.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::unreadable::made_readable;
@@ -67,6 +69,30 @@ pub fn drop_pages(range: PageRange) -> io::Result<()> {
     advise(range, libc::MADV_DONTNEED)
 }
 
+/// Has the kernel bring every page of the range in, as a read or a write of the program would. The range is mapped so that it
+/// can be read, or written.
+pub fn populate(range: PageRange, write: bool) -> io::Result<()> {
+    let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    match advise(range, advice) {
+        // before Linux 5.14
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            range.into_iter().for_each(|page| touch(page, write));
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn touch(page: PageNumber, write: bool) {
+    // SAFETY: mapped as the caller of `populate` says; other threads may write the byte at the same time.
+    let byte = unsafe { AtomicU8::from_ptr(page.addr() as *mut u8) };
+    let value = byte.load(Ordering::Relaxed);
+    if write {
+        // Whether it succeeds or not, the instruction writes to the page.
+        let _ = byte.compare_exchange(value, value, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 /// Moves the mapping `from` to the free or replaceable range `to` of at least the same length (mremap(2) with `MREMAP_FIXED`).
 pub fn remap(from: PageRange, to: PageRange) -> io::Result<()> {
     // SAFETY: see the module's safety section.
@@ -85,10 +111,21 @@ pub fn remap(from: PageRange, to: PageRange) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the mapping at `range` longer where it is, by the free addresses up to `end`.
+pub fn grow(range: PageRange, end: PageNumber) -> io::Result<()> {
+    let new_bytes = (end.0 - range.start.0) * PAGE_SIZE;
+    // SAFETY: see the module's safety section.
+    let at = unsafe { libc::mremap(address(range), range.bytes() as usize, new_bytes as usize, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// The bytes of pages that are resident and readable.
 ///
 /// # Safety
-/// Every page of the range is resident on this node and mapped readable until the borrow ends; the app thread is in a trap.
+/// Every page of the range is resident on this node and mapped readable until the borrow ends, and nobody writes to it: see the top of this file.
 pub unsafe fn bytes<'a>(range: PageRange) -> &'a [u8] {
     // SAFETY: the caller vouches for it.
     unsafe { std::slice::from_raw_parts(address(range).cast(), range.bytes() as usize) }

@@ -6,7 +6,8 @@
 //! | [`entry`] | one entry of the table: where a page is |
 //! | [`protocol`] | the legal changes of an entry, and push and pull as changes of it |
 //! | [`table`] | the flat table of all entries |
-//! | [`slots`] | which slots of a node's region are taken |
+//! | [`slots`] | which slots of a node's region are lent, and which of them taken |
+//! | [`slabs`] | how they are leased and given back |
 //! | [`layout`] | which addresses are mapped, and how |
 //! | [`layout_op`] | one change of that |
 //! | [`layout_log`] | the changes of that, for nodes to follow |
@@ -31,6 +32,8 @@ pub mod layout_op;
 #[cfg(not(loom))]
 pub mod placement;
 #[cfg(not(loom))]
+pub mod slabs;
+#[cfg(not(loom))]
 pub mod slots;
 #[cfg(not(loom))]
 mod sparse;
@@ -42,9 +45,13 @@ pub mod table;
 #[cfg(not(loom))]
 mod adopt;
 #[cfg(not(loom))]
+mod ahead;
+#[cfg(not(loom))]
 pub mod audit;
 #[cfg(not(loom))]
 mod buffers;
+#[cfg(not(loom))]
+mod contract;
 #[cfg(not(loom))]
 pub mod counters;
 #[cfg(not(loom))]
@@ -60,9 +67,17 @@ pub mod handover;
 #[cfg(not(loom))]
 mod handover_wire;
 #[cfg(not(loom))]
+mod held;
+#[cfg(not(loom))]
 pub mod histogram;
 #[cfg(not(loom))]
 pub mod kernel;
+#[cfg(not(loom))]
+pub mod late;
+#[cfg(not(loom))]
+mod many;
+#[cfg(not(loom))]
+pub mod offspring;
 #[cfg(not(loom))]
 pub mod pager;
 #[cfg(not(loom))]
@@ -81,3 +96,5 @@ pub mod uffd;
 mod unreadable;
 #[cfg(not(loom))]
 mod victims;
+#[cfg(not(loom))]
+pub mod witness;

@@ -12,6 +12,8 @@ use eos_policy::clock::Clock;
 use eos_policy::window::Window;
 use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
 
+use crate::ahead::{Ahead, WINDOW_PAGES};
+use crate::buffers::Pin;
 use crate::changes::ChangeLists;
 use crate::counters::Counters;
 use crate::entry::{Entry, State};
@@ -19,19 +21,24 @@ use crate::error::PagerError;
 use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
 use crate::kernel::OwnMemory;
+use crate::late::Stretch;
 use crate::layout::Layout;
 use crate::layout_log::{LayoutLog, LayoutOp};
 use crate::page::{APP_CHUNKS, PAGE_SIZE, PageNumber, PageRange};
+use crate::slabs::Lender;
 use crate::slots::SlotAllocator;
 use crate::table::PageTable;
 use crate::uffd::Uffd;
+use crate::witness::Witness;
 
 /// Pages that one eviction tries to push together.
 pub const EVICTION_BATCH: usize = 64;
 /// Most pages that one request may keep from being evicted; larger buffers are handled in pieces.
 pub(crate) const PINS_MAX: usize = 1100;
-/// Pages of the bounce buffer: the longest run that is fetched or zero-filled at once.
+/// The longest run that is fetched or zero-filled at once.
 pub(crate) const RUN_PAGES_MAX: u64 = 16;
+/// Pages in this node's own slots that are installed at once, at least: they cost no wire, and the program has come for them.
+const OWN_SLOTS_MIN: u64 = 4;
 
 /// What the executing node keeps about each node. Travels with the execution.
 #[derive(Debug)]
@@ -46,6 +53,15 @@ pub struct NodeBook {
     pub limit: u64,
     /// The last request for more memory there was turned down.
     pub exhausted: bool,
+    /// Pages of a slab there; 0 until the first is leased.
+    pub slab: u64,
+}
+
+impl NodeBook {
+    /// As many slots as there may be pages.
+    pub(crate) fn slots(&self) -> SlotAllocator {
+        SlotAllocator::of(u32::try_from(self.limit).unwrap_or(u32::MAX))
+    }
 }
 
 /// What a pager needs to start.
@@ -58,8 +74,8 @@ pub struct PagerSetup {
     pub links: Vec<Option<Box<dyn QueuePair>>>,
     /// This node's region.
     pub region: Arc<Region>,
-    /// Takes one more slab of this node's memory: how many pages were granted. Home grants nothing.
-    pub take_slab: Box<dyn FnMut() -> u64 + Send>,
+    /// Lends this node's memory.
+    pub lender: Box<dyn Lender>,
     /// Pages that the second-chance ring must hold: the most that may be resident here.
     pub ring_pages: usize,
     /// Register every mapping at once, even below the budget (torture, tests).
@@ -81,6 +97,8 @@ pub struct Pager {
     pub mailbox: Mailbox,
     /// The app's address space.
     pub layout: Layout,
+    /// The program has more than one thread: while one stands in a trap, others may read and write their memory, and sleep in system calls.
+    pub several_threads: bool,
     /// Counts since the start.
     pub counters: Counters,
     /// Time of a pull, from the trap to the installed page.
@@ -101,23 +119,33 @@ pub struct Pager {
     /// Files behind private writable mappings; home's only.
     pub(crate) copies: FileCopies,
     pub(crate) region: Arc<Region>,
-    pub(crate) take_slab: Box<dyn FnMut() -> u64 + Send>,
+    pub(crate) lender: Box<dyn Lender>,
     /// Pages of mappings that were left to the kernel: an upper bound of what they keep resident.
     pub(crate) native_pages: u64,
     /// Every new mapping is registered with userfaultfd.
     pub(crate) elastic: bool,
     /// Some mapping is registered: pages can be missing.
     pub(crate) tracked_any: bool,
-    pub(crate) pins: Vec<PageRange>,
+    /// Finds peers when memory is needed for the first time.
+    pub(crate) stretch: Option<Stretch>,
+    pub(crate) pins: Vec<Pin>,
+    /// On a peer: what calls that sleep at home have pinned there.
+    pub(crate) held: Vec<PageRange>,
     pub(crate) victims: Vec<PageNumber>,
+    /// Of the victims being pushed: what is to be dropped, all at once.
+    pub(crate) going: Vec<PageRange>,
     pub(crate) bounce: Box<[u8]>,
     pub(crate) message: Vec<u8>,
     /// Pages that left with execution and are still mapped here, writable, with contents that count no more; at most [`LEFT_MAX`].
     pub(crate) left: Vec<PageNumber>,
-    /// Neighbours that are zero-filled, installed from own slots, and fetched from other nodes, together with a page.
+    /// Present while the run is recorded.
+    pub witness: Option<Box<Witness>>,
+    pub(crate) ahead: Ahead,
+    /// Neighbours that are zero-filled, installed from own slots, fetched from other nodes, and made writable together with a page.
     pub(crate) zero_window: Window,
     pub(crate) slot_window: Window,
     pub(crate) fetch_window: Window,
+    pub(crate) write_window: Window,
 }
 
 impl Pager {
@@ -134,17 +162,13 @@ impl Pager {
         let table = PageTable::new().map_err(PagerError::Table)?;
         let executing = setup.nodes.iter().enumerate().filter(|(_, book)| book.executes);
         let active = executing.fold(0, |mask, (node, _)| mask | 1 << node);
-        let slots = setup.nodes.iter().map(|book| {
-            let mut slots = SlotAllocator::new();
-            slots.grow(u32::try_from(book.limit).unwrap_or(u32::MAX));
-            slots
-        });
-        let slots = slots.collect();
-        let bounce_bytes = RUN_PAGES_MAX as usize * PAGE_SIZE as usize;
+        let slots = setup.nodes.iter().map(NodeBook::slots).collect();
+        let bounce_bytes = WINDOW_PAGES.max(RUN_PAGES_MAX) as usize * PAGE_SIZE as usize;
         Ok(Self {
             me: setup.me,
             mailbox: Mailbox::new(),
             layout: Layout::new(),
+            several_threads: false,
             counters: Counters::default(),
             pull_latency: Histogram::new(),
             pull_time: Duration::ZERO,
@@ -162,17 +186,23 @@ impl Pager {
             own_memory: OwnMemory::open().map_err(kernel("opening /proc/self/mem and /proc/self/pagemap"))?,
             copies: FileCopies::default(),
             region: setup.region,
-            take_slab: setup.take_slab,
+            lender: setup.lender,
             native_pages: 0,
             elastic: setup.elastic_from_birth || setup.me != NodeId::HOME,
             tracked_any: setup.elastic_from_birth || setup.me != NodeId::HOME,
+            stretch: None,
             pins: Vec::with_capacity(PINS_MAX),
+            held: Vec::new(),
             victims: Vec::with_capacity(EVICTION_BATCH),
+            going: Vec::with_capacity(EVICTION_BATCH),
             bounce: vec![0; bounce_bytes].into_boxed_slice(),
             message: Vec::with_capacity(bounce_bytes + 64),
+            witness: None,
             zero_window: Window::new(RUN_PAGES_MAX),
-            slot_window: Window::new(RUN_PAGES_MAX),
+            slot_window: Window::between(OWN_SLOTS_MIN, WINDOW_PAGES),
             fetch_window: Window::new(RUN_PAGES_MAX),
+            write_window: Window::new(WINDOW_PAGES),
+            ahead: Ahead::new(),
             nodes: setup.nodes,
             links: setup.links,
         })

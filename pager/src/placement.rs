@@ -49,17 +49,29 @@ impl PlacementRun {
         let Some(slot) = first.slot() else {
             return Ok(());
         };
-        let leased = slots.get(slot.node.index()).map_or(0, SlotAllocator::capacity);
-        match slot.index.checked_add(self.count) {
-            Some(end) if end <= leased => Ok(()),
+        let run = slot.index.checked_add(self.count).map(|end| slot.index..end);
+        match (run, slots.get(slot.node.index())) {
+            (Some(run), Some(slots)) if slots.is_lent(&run) => Ok(()),
             _ => bad("a slot that is not leased"),
         }
+    }
+
+    /// Whether its pages have slots.
+    #[must_use]
+    pub const fn has_slots(&self) -> bool {
+        Entry::from_raw(self.entry_of_first).slot().is_some()
     }
 
     /// The pages. Only of a checked run, or one of this process.
     #[must_use]
     pub const fn pages(&self) -> PageRange {
         PageRange::new(PageNumber(self.first_page), PageNumber(self.first_page + self.count as u64))
+    }
+
+    /// The pages of a run that is not checked yet, as far as they can be.
+    #[must_use]
+    pub const fn claimed_pages(&self) -> PageRange {
+        PageRange::new(PageNumber(self.first_page), PageNumber(self.first_page.saturating_add(self.count as u64)))
     }
 
     /// The pages and their entries. Only of a checked run, or one of this process.

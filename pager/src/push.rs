@@ -1,23 +1,30 @@
 //! Push: cold pages leave for the region of a peer, so that the budget holds.
 //!
-//! Victims come in batches. Neighbours go together: one WRITE for a run of pages into consecutive slots, one
-//! `MADV_DONTNEED`. A clean page is only dropped, a page of zeros is forgotten.
+//! Victims come in batches. Neighbours go together: one WRITE for a run of pages into consecutive slots. The mappings of the whole
+//! batch are dropped by one call. A clean page is only dropped, a page of zeros is forgotten: it never crosses the wire, and its
+//! entry, Absent, says that the next touch fills it with zeros.
 //!
-//! The order of one push: the entry says Pushing, the bytes go out, the mapping is dropped, the entry says Remote.
-//! Nothing is write-protected first: the one app thread stands in this very trap, so nobody can write. With more threads
-//! the protection must come before the copy, as the loom model has it.
+//! The order of one push: the page is write-protected, the entry says Pushing, the bytes go out, the mapping is dropped, the
+//! entry says Remote. Each step is done for the whole batch before the next. The protection is left out while the program has one thread, which stands in this very trap, so that nobody
+//! can write. With more, one that writes meanwhile traps, waits for this thread, and finds the page gone.
 
 use crate::entry::{SlotRef, State};
 use crate::error::PagerError;
 use crate::kernel;
+use crate::many;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::Pager;
 use crate::protocol;
+use crate::uffd::Protection;
 
 impl Pager {
     /// Splits the sorted victims into runs of neighbours that are handled alike. Pages that find no slots go back to
     /// the ring; the next may need none.
     pub(crate) fn push_victims(&mut self, victims: &[PageNumber]) -> Result<(), PagerError> {
+        if self.several_threads {
+            self.protect_victims(victims)?;
+        }
+        self.going.clear();
         let mut at = 0;
         while at < victims.len() {
             let kind = self.kind_of(victims[at]);
@@ -29,12 +36,28 @@ impl Pager {
             let gone_to = match kind {
                 VictimKind::Dirty => self.push_run(range)?,
                 VictimKind::Unreadable | VictimKind::OwnSlot => self.push_copies(range)?,
-                VictimKind::Clean => self.drop_clean(range).map(|()| range.end)?,
-                VictimKind::Zero => self.forget_zeros(range).map(|()| range.end)?,
-                VictimKind::Replica => self.drop_replicas(range).map(|()| range.end)?,
+                VictimKind::Clean => self.drop_clean(range),
+                VictimKind::Zero => self.forget_zeros(range),
+                VictimKind::Replica => self.goes(range),
             };
             PageRange::new(gone_to, range.end).into_iter().for_each(|page| self.enqueue(page));
             at = end;
+        }
+        self.let_go()
+    }
+
+    /// From here on nobody writes to the victims. One that then finds no slot stays protected until its next write.
+    fn protect_victims(&self, victims: &[PageNumber]) -> Result<(), PagerError> {
+        let mapped = |page: &&PageNumber| self.table.load(**page).is_resident_on(self.me);
+        let mut pages = victims.iter().filter(mapped).copied().peekable();
+        while let Some(first) = pages.next() {
+            let mut end = first.next();
+            while let Some(page) = pages.next_if_eq(&end) {
+                end = page.next();
+            }
+            self.uffd
+                .write_protect(PageRange::new(first, end), Protection::WriteProtected)
+                .map_err(|source| self.kernel("write-protecting pages", source))?;
         }
         Ok(())
     }
@@ -51,7 +74,7 @@ impl Pager {
             State::Remote => VictimKind::OwnSlot,
             _ if entry.is_clean() => VictimKind::Clean,
             _ if entry.noread() => VictimKind::Unreadable,
-            // SAFETY: the page is resident here and readable, and the app thread stands in this trap.
+            // SAFETY: the page is resident here and readable, and protected or the only thread's, which stands in this trap.
             _ if kernel::is_zero(unsafe { kernel::bytes(PageRange::single(page)) }) => VictimKind::Zero,
             _ => VictimKind::Dirty,
         }
@@ -69,13 +92,13 @@ impl Pager {
                 let claimed = protocol::begin_push(self.table.cell(page), self.me, SlotRef { index, ..slot });
                 debug_assert!(claimed.is_ok(), "a victim is a dirty resident page");
             }
-            // SAFETY: the pages are resident, readable and, with one app thread in this trap, written by nobody.
+            // SAFETY: the pages are resident, readable, and protected or the only thread's, which stands in this trap.
             let bytes = unsafe { kernel::bytes(run) };
             let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
             link.post_write(slot.offset(), bytes)?;
-            self.left(run)?;
+            self.see_push(run, slot.node);
             self.counters.pushes += u64::from(count);
-            next = run.end;
+            next = self.goes(run);
         }
         Ok(next)
     }
@@ -109,7 +132,7 @@ impl Pager {
             }
             let claimed = protocol::begin_push(self.table.cell(page), self.me, slot);
             debug_assert!(claimed.is_ok(), "a victim is a dirty resident page");
-            self.left(PageRange::single(page))?;
+            self.goes(PageRange::single(page));
         }
         Ok(range.end)
     }
@@ -129,46 +152,56 @@ impl Pager {
     }
 
     /// Clean pages: their slots still hold the same bytes.
-    fn drop_clean(&mut self, range: PageRange) -> Result<(), PagerError> {
+    fn drop_clean(&mut self, range: PageRange) -> PageNumber {
         for page in range {
             let claimed = protocol::begin_drop(self.table.cell(page), self.me);
             debug_assert!(claimed.is_ok(), "the victim is clean");
         }
         self.counters.clean_drops += range.count();
-        self.left(range)
-    }
-
-    /// The mapping goes; the slot is where the pages are now.
-    fn left(&mut self, range: PageRange) -> Result<(), PagerError> {
-        kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
-        for page in range {
-            protocol::finish_push(self.table.cell(page));
-            self.note(page);
-        }
-        self.here().resident -= range.count();
-        Ok(())
+        self.goes(range)
     }
 
     /// Pages of zeros need no slot: the next touch fills them with zeros again.
-    fn forget_zeros(&mut self, range: PageRange) -> Result<(), PagerError> {
+    fn forget_zeros(&mut self, range: PageRange) -> PageNumber {
         self.counters.zero_drops += range.count();
-        self.forget(range)?;
-        range.into_iter().for_each(|page| self.note(page));
-        Ok(())
+        self.goes(range)
     }
 
-    /// Replicas concern this node only: noted, another node would take its own for gone.
-    fn drop_replicas(&mut self, range: PageRange) -> Result<(), PagerError> {
-        self.forget(range)
-    }
-
-    fn forget(&mut self, range: PageRange) -> Result<(), PagerError> {
-        kernel::drop_pages(range).map_err(|source| self.kernel("dropping pages", source))?;
-        for page in range {
-            let _ = self.table.update(page, |entry| Some(entry.cleared()));
+    /// The mapping of these victims is to be dropped with that of the others. Victims come in ascending order.
+    fn goes(&mut self, range: PageRange) -> PageNumber {
+        match self.going.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.going.push(range),
         }
-        self.here().resident -= range.count();
-        Ok(())
+        range.end
+    }
+
+    /// The mappings go. What was pushed is in its slot now; what needs none has no copy any more.
+    fn let_go(&mut self) -> Result<(), PagerError> {
+        let going = std::mem::take(&mut self.going);
+        let outcome = many::drop_ranges(&going).map_err(|source| self.kernel("dropping pages", source));
+        if outcome.is_ok() {
+            for page in going.iter().copied().flatten() {
+                self.is_gone(page);
+            }
+        }
+        self.going = going;
+        outcome
+    }
+
+    fn is_gone(&mut self, page: PageNumber) {
+        let cell = self.table.cell(page);
+        let state = protocol::load(cell).state();
+        if state == State::Pushing {
+            protocol::finish_push(cell);
+        } else {
+            let _ = protocol::update(cell, |entry| Some(entry.cleared()));
+        }
+        // Replicas concern this node only: noted, another node would take its own for gone.
+        if state != State::Replica {
+            self.note(page);
+        }
+        self.here().resident -= 1;
     }
 }
 

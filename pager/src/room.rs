@@ -31,6 +31,9 @@ impl Pager {
         if self.native_pages > 0 && self.lacks(pages) > 0 {
             self.adopt_native()?;
         }
+        if self.lacks(pages) > 0 {
+            self.stretch_now()?;
+        }
         let mut tried = 0;
         while self.lacks(pages) > 0 {
             if self.me != NodeId::HOME && !self.here().exhausted && self.lease(self.me)? {
@@ -106,6 +109,9 @@ impl Pager {
 
     /// Whether, as far as is known, no node can take a page that has no slot, nor can this one get more memory.
     pub(crate) fn is_full(&mut self) -> bool {
+        if self.stretch.is_some() {
+            return false;
+        }
         let no_more_here = self.native_pages == 0 && (self.me == NodeId::HOME || self.here().exhausted);
         no_more_here && self.rooms().iter().all(|room| *room == 0)
     }

@@ -10,14 +10,16 @@
 //! which answers with an error where the file has been cut short.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::kernel::OwnMemory;
-use crate::page::{APP_END, PageNumber, PageRange};
+use crate::kernel::{self, OwnMemory};
+use crate::page::{APP_END, PAGE_SIZE, PageNumber, PageRange};
 
 /// The kernel's mapping of a file, out of the program's sight. Dropping it unmaps it.
 #[derive(Debug)]
 pub struct Shadow {
-    range: PageRange,
+    /// Changes when the shadow grows. Guarded for form's sake: all users hold the lock of the house.
+    range: Mutex<PageRange>,
 }
 
 impl Shadow {
@@ -44,7 +46,37 @@ impl Shadow {
             moved as u64
         };
         debug_assert!(address >= APP_END, "the kernel places new mappings at the top");
-        Ok(Self { range: PageRange::covering(&(address..address + from.bytes())) })
+        Ok(Self { range: Mutex::new(PageRange::covering(&(address..address + from.bytes()))) })
+    }
+
+    fn range(&self) -> MutexGuard<'_, PageRange> {
+        self.range.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that the shadow shows `count` pages of the file from its page `first` on, and tells how many of them have file behind
+    /// them. Those that have none become the kernel's mapping at the end of `tail`, which is as long and free, with `prot`.
+    ///
+    /// # Errors
+    /// What mremap(2) says, and `ENOMEM` where pages without file lie before others of the shadow.
+    pub fn reach(&self, memory: &OwnMemory, first: u64, tail: PageRange, prot: i32) -> io::Result<u64> {
+        let mut range = self.range();
+        let end = first + tail.count();
+        if end > range.count() {
+            *range = grown(*range, end)?;
+        }
+        let asked = PageRange::new(PageNumber(range.start.0 + first), PageNumber(range.start.0 + end));
+        let with_file = pages_with_file(memory, asked);
+        if with_file == tail.count() {
+            return Ok(with_file);
+        }
+        if end < range.count() {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        let (from, to) = (asked.split_at(with_file).1, tail.split_at(with_file).1);
+        kernel::remap(from, to)?;
+        range.end = from.start;
+        kernel::protect(to, prot)?;
+        Ok(with_file)
     }
 
     /// Reads bytes from the page `index` on.
@@ -52,16 +84,32 @@ impl Shadow {
     /// # Errors
     /// The file has been cut short.
     pub fn read(&self, memory: &OwnMemory, index: u64, into: &mut [u8]) -> io::Result<()> {
-        debug_assert!(index < self.range.count(), "a page of the shadow");
-        memory.read(PageNumber(self.range.start.0 + index), into)
+        let range = *self.range();
+        debug_assert!(index < range.count(), "a page of the shadow");
+        memory.read(PageNumber(range.start.0 + index), into)
     }
 }
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        // SAFETY: the range is the shadow's own.
-        unsafe { libc::munmap(self.range.start.addr() as *mut libc::c_void, self.range.bytes() as usize) };
+        let range = *self.range();
+        if !range.is_empty() {
+            // SAFETY: the range is the shadow's own.
+            unsafe { libc::munmap(range.start.addr() as *mut libc::c_void, range.bytes() as usize) };
+        }
     }
+}
+
+/// A mapping of the runtime's half made `count` pages long, at another place if need be.
+fn grown(range: PageRange, count: u64) -> io::Result<PageRange> {
+    let bytes = count * PAGE_SIZE;
+    let old = range.start.addr() as *mut libc::c_void;
+    // SAFETY: the range is a shadow's own, and who has read its address holds the lock.
+    let moved = unsafe { libc::mremap(old, range.bytes() as usize, bytes as usize, libc::MREMAP_MAYMOVE) };
+    if moved == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(PageRange::covering(&(moved as u64..moved as u64 + bytes)))
 }
 
 /// How many pages of a native file mapping have file behind them; those after the end of the file have none.

@@ -1,8 +1,8 @@
-//! Which slots of one node's region are taken.
+//! Which slots of one node's region are lent to this run, and which of these are taken.
 //!
 //! The node that executes allocates in every node's region without asking it; a jump tells the next one what changed
-//! (module [`changes`](crate::changes)). One bit a slot; only [`grow`](SlotAllocator::grow) allocates memory, so the
-//! rest may be called in a trap handler.
+//! (module [`changes`](crate::changes)). One bit a slot, and the ranges that are lent: slabs come ([`lend`](SlotAllocator::lend)) and go
+//! ([`unlend`](SlotAllocator::unlend)). Only these two and [`set_lent`](SlotAllocator::set_lent) allocate memory, so the rest may be called in a trap handler.
 
 use std::ops::Range;
 
@@ -11,8 +11,10 @@ const BITS: u32 = u64::BITS;
 /// The slots leased from one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotAllocator {
-    /// Bit set: slot taken. Bits past the capacity are 0.
+    /// Bit set: slot taken.
     words: Vec<u64>,
+    /// What is lent: ascending, none empty, a gap between any two.
+    lent: Vec<Range<u32>>,
     capacity: u32,
     used: u32,
     /// Where the next search begins (next-fit: pages pushed one after another lie one after another).
@@ -26,14 +28,101 @@ impl SlotAllocator {
         Self::default()
     }
 
-    /// Adds `slots` free slots at the end: a slab was leased. Allocates memory.
+    /// The slots below `slots`. Allocates memory.
+    #[must_use]
+    pub fn of(slots: u32) -> Self {
+        let mut new = Self::new();
+        new.grow(slots);
+        new
+    }
+
+    /// Adds `slots` free slots after the last one. Allocates memory.
     ///
     /// # Panics
     /// If there would be 2^32 slots or more (16 TiB).
     pub fn grow(&mut self, slots: u32) {
-        let capacity = self.capacity.checked_add(slots).expect("a region has fewer than 2^32 slots");
-        self.words.resize(capacity.div_ceil(BITS) as usize, 0);
-        self.capacity = capacity;
+        let end = self.end();
+        let lent = self.lend(end..end.checked_add(slots).expect("a region has fewer than 2^32 slots"));
+        debug_assert!(lent || slots == 0, "nothing is lent beyond the end");
+    }
+
+    /// A slab was leased: its slots are free. False, and nothing changes, if it is empty, or some of it is lent already. Allocates memory.
+    pub fn lend(&mut self, slab: Range<u32>) -> bool {
+        let at = self.lent.partition_point(|lent| lent.start < slab.start);
+        let follows_well = at == 0 || self.lent[at - 1].end <= slab.start;
+        let precedes_well = self.lent.get(at).is_none_or(|next| slab.end <= next.start);
+        if slab.is_empty() || !follows_well || !precedes_well {
+            return false;
+        }
+        let mut lent = std::mem::take(&mut self.lent);
+        lent.insert(at, slab);
+        lent.dedup_by(|next, before| {
+            let touch = before.end == next.start;
+            if touch {
+                before.end = next.end;
+            }
+            touch
+        });
+        self.set_lent(lent)
+    }
+
+    /// A slab is given back. False, and nothing changes, if not all of it is lent and free.
+    pub fn unlend(&mut self, slab: Range<u32>) -> bool {
+        if slab.is_empty() || !self.is_lent(&slab) || !self.is_free(slab.clone()) {
+            return false;
+        }
+        let at = self.lent.partition_point(|lent| lent.end <= slab.start);
+        let around = self.lent[at].clone();
+        let rest = [around.start..slab.start, slab.end..around.end];
+        let lent = std::mem::take(&mut self.lent);
+        let (before, after) = (lent[..at].iter().cloned(), lent[at + 1..].iter().cloned());
+        self.set_lent(before.chain(rest.into_iter().filter(|part| !part.is_empty())).chain(after).collect())
+    }
+
+    /// What is lent is this from now on, by the word of the node that executed until now. Slots outside may still be marked as taken
+    /// until its changes are applied. False, and nothing changes, if the ranges do not ascend with gaps. Allocates memory.
+    pub fn set_lent(&mut self, lent: Vec<Range<u32>>) -> bool {
+        let ascend = lent.iter().all(|range| !range.is_empty()) && lent.windows(2).all(|two| two[0].end < two[1].start);
+        if ascend {
+            self.capacity = lent.iter().map(|range| range.end - range.start).sum();
+            self.lent = lent;
+            let words = self.end().div_ceil(BITS) as usize;
+            self.words.resize(words.max(self.words.len()), 0);
+        }
+        ascend
+    }
+
+    /// What is lent: ascending, none empty, a gap between any two.
+    #[must_use]
+    pub fn lent(&self) -> &[Range<u32>] {
+        &self.lent
+    }
+
+    /// Whether all of these slots are lent.
+    #[must_use]
+    pub fn is_lent(&self, slots: &Range<u32>) -> bool {
+        let at = self.lent.partition_point(|lent| lent.end <= slots.start);
+        self.lent.get(at).is_some_and(|lent| lent.start <= slots.start && slots.end <= lent.end)
+    }
+
+    /// Whether none of these slots is taken.
+    #[must_use]
+    pub fn is_free(&self, slots: Range<u32>) -> bool {
+        let mut index = slots.start;
+        while index < slots.end {
+            let in_word = (BITS - index % BITS).min(slots.end - index);
+            let mask = (u64::MAX >> (BITS - in_word)) << (index % BITS);
+            if self.words.get((index / BITS) as usize).is_some_and(|word| word & mask != 0) {
+                return false;
+            }
+            index += in_word;
+        }
+        true
+    }
+
+    /// One past the last slot that is lent.
+    fn end(&self) -> u32 {
+        self.lent.last().map_or(0, |range| range.end)
     }
 
     /// Takes one free slot. `None` if all are taken.
@@ -47,17 +136,16 @@ impl SlotAllocator {
         if max == 0 || self.used == self.capacity {
             return None;
         }
-        let start = self.next;
-        let first = self.find_free(start..self.capacity).or_else(|| self.find_free(0..start))?;
+        let (first, end) = self.find_lent_from(self.next).or_else(|| self.find_lent_from(0))?;
         let mut count = 1;
-        while count < max && first + count < self.capacity && !self.is_used(first + count) {
+        while count < max && first + count < end && !self.is_used(first + count) {
             count += 1;
         }
         for index in first..first + count {
             self.words[(index / BITS) as usize] |= 1 << (index % BITS);
         }
         self.used += count;
-        self.next = if first + count == self.capacity { 0 } else { first + count };
+        self.next = if first + count == self.end() { 0 } else { first + count };
         Some((first, count))
     }
 
@@ -75,8 +163,8 @@ impl SlotAllocator {
     /// Marks a slot as taken that another node allocated. False, and nothing changes, if it was taken or not leased
     /// (a bug of the caller, or of the other node).
     pub fn set(&mut self, index: u32) -> bool {
-        let free = index < self.capacity && !self.is_used(index);
-        debug_assert!(free, "slot {index} of {} was set, and was taken already or is not leased", self.capacity);
+        let free = index.checked_add(1).is_some_and(|end| self.is_lent(&(index..end))) && !self.is_used(index);
+        debug_assert!(free, "slot {index} was set, and was taken already or is not leased: {:?}", self.lent);
         if free {
             self.words[(index / BITS) as usize] |= 1 << (index % BITS);
             self.used += 1;
@@ -106,6 +194,14 @@ impl SlotAllocator {
     #[must_use]
     pub fn available(&self) -> u32 {
         self.capacity - self.used
+    }
+
+    /// The lowest free slot from `start` on, and the end of the lent range around it.
+    fn find_lent_from(&self, start: u32) -> Option<(u32, u32)> {
+        let at = self.lent.partition_point(|lent| lent.end <= start);
+        let clipped = self.lent[at..].iter().map(|lent| lent.start.max(start)..lent.end);
+        let mut found = clipped.filter_map(|part| self.find_free(part.clone()).map(|first| (first, part.end)));
+        found.next()
     }
 
     /// The lowest free slot in `within`.

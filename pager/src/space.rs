@@ -72,6 +72,23 @@ impl Pager {
         Ok(())
     }
 
+    /// Memory that something else than mmap(2) puts at `range`: `attach` does it, and replaces what is there. Home only.
+    ///
+    /// # Errors
+    /// What `attach` says; nothing has changed then.
+    pub fn attach_native(
+        &mut self,
+        range: PageRange,
+        area: Area,
+        attach: impl FnOnce() -> std::io::Result<()>,
+    ) -> Result<(), SpaceError> {
+        attach()?;
+        self.forget_range(range);
+        self.layout.insert(range.addresses(), area);
+        self.log_change(LayoutOp::Map { range: range.addresses(), area });
+        Ok(())
+    }
+
     /// Unmaps a range, holes and all.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ use crate::sync::AtomicU64;
 /// Chunks of a group: one byte each, so a group's marks fill one page.
 const GROUP_CHUNKS: u64 = 4096;
 
+/// Most entries of a range that are prefetched: 8 KiB.
+const PREFETCH_MAX: u64 = 1024;
+
 /// Why there is no page table.
 #[derive(Debug, Error)]
 pub enum TableError {
@@ -91,6 +94,14 @@ impl PageTable {
         &self.entries[range.start.0 as usize..range.end.0 as usize]
     }
 
+    /// Has the processor begin to load the entries of the pages of `range`, or of the first of them if they are very many.
+    pub fn prefetch(&self, range: PageRange) {
+        let part = range.intersection(&PageRange::APP).split_at(PREFETCH_MAX).0;
+        if !part.is_empty() {
+            self.entries.prefetch(part.start.0 as usize..part.end.0 as usize);
+        }
+    }
+
     /// See [`protocol::compare_exchange`].
     ///
     /// # Errors
@@ -121,6 +132,14 @@ impl PageTable {
         debug_assert!(old.is_settled() && new.is_settled(), "overwrote a page being moved: {old:?} -> {new:?}");
         cell.store(new.with_queued(old.queued()).raw(), Ordering::Release);
         old
+    }
+
+    /// Sets the entry, keeping QUEUED and the stale mask, where no rule of the state machine applies: in a child that has just
+    /// been born.
+    pub fn set(&self, page: PageNumber, new: Entry) {
+        let cell = self.cell(page);
+        let old = protocol::load(cell);
+        cell.store(new.with_queued(old.queued()).with_stale_mask(old.stale_mask()).raw(), Ordering::Release);
     }
 
     /// Calls `visit` for every page of `range` whose entry is not 0, in ascending order. Costs time for touched chunks only.

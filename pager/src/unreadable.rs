@@ -6,7 +6,7 @@
 //! # Safety
 //!
 //! The protection of the pages is widened for one read and put back. It is only ever more than the program asked for
-//! while the app thread stands in a trap, so nobody uses it.
+//! while the house is locked; another thread of the program that reads it in this moment does not get its SIGSEGV.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

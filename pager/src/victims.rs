@@ -38,7 +38,7 @@ impl Pager {
         while victims.len() < count {
             let next = self.clock.next_victim(|page| {
                 let page = PageNumber(page);
-                let verdict = judge(table.load(page), me, pins.iter().any(|pin| pin.contains(page)));
+                let verdict = judge(table.load(page), me, pins.iter().any(|pin| pin.range.contains(page)));
                 match verdict {
                     Verdict::Evict | Verdict::Forget => {
                         let _ = table.update(page, |entry| Some(entry.with_queued(false)));

@@ -87,6 +87,22 @@ fn pulls_pushes_drops_and_first_writes_allocate_nothing_over_either_wire() {
 }
 
 #[test]
+fn windows_allocate_nothing_over_either_wire() {
+    for wire in [TransportKind::Shm, TransportKind::Tcp] {
+        let mut rig = Rig::new(Terms { limit: 512, peer: 4096, peer_executes: true, wire, ..Terms::default() });
+        rig.map(0, 1500);
+        rig.write_all(0, 1500);
+        rig.read_all(0, 1500);
+        let scan = |rig: &mut Rig| (0..1500).for_each(|page| assert_eq!(rig.read(page).expect("read"), 1000 + page));
+        assert_eq!(allocations(|| scan(&mut rig)), 0, "{wire:?}");
+        assert!(rig.pager.counters.prefetched > 2000, "{:?}", rig.pager.counters);
+        let rewrite = |rig: &mut Rig| (0..1500).for_each(|page| rig.write(page, 1000 + page).expect("written"));
+        assert_eq!(allocations(|| rewrite(&mut rig)), 0, "{wire:?}");
+        rig.check();
+    }
+}
+
+#[test]
 fn swaps_and_reclaimed_slots_allocate_nothing() {
     for wire in [TransportKind::Shm, TransportKind::Tcp] {
         let mut rig = rig(96, wire);

@@ -19,6 +19,8 @@ use proptest::prelude::*;
 const NODES: usize = 4;
 const PAGES: u64 = 24;
 const SLOTS: u32 = 16;
+/// Slots of a slab.
+const SLAB: u32 = 4;
 
 struct Node {
     table: PageTable,
@@ -48,6 +50,9 @@ enum Step {
     Unmap(u64, u64),
     Flags(u64, bool),
     Jump(usize),
+    /// A slab of a node's region comes, or goes.
+    Lend(usize, u32),
+    Unlend(usize, u32),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -61,6 +66,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (page.clone(), 1..6u64).prop_map(|(first, count)| Step::Unmap(first, count)),
         1 => (page, any::<bool>()).prop_map(|(page, on)| Step::Flags(page, on)),
         2 => (0..NODES).prop_map(Step::Jump),
+        1 => (0..NODES, 0..SLOTS / SLAB).prop_map(|(node, slab)| Step::Lend(node, slab * SLAB)),
+        2 => (0..NODES, 0..SLOTS / SLAB).prop_map(|(node, slab)| Step::Unlend(node, slab * SLAB)),
     ]
 }
 
@@ -181,6 +188,12 @@ impl Run {
                 let _ = self.nodes[self.me].table.update(PageNumber(page), flags);
             }
             Step::Jump(to) if to != self.me => self.jump(to),
+            Step::Lend(node, first) => {
+                self.nodes[self.me].slots[node].lend(first..first + SLAB);
+            }
+            Step::Unlend(node, first) => {
+                self.nodes[self.me].slots[node].unlend(first..first + SLAB);
+            }
             Step::Push(..) | Step::Jump(_) => {}
         }
     }
@@ -197,7 +210,11 @@ impl Run {
         let tail = from.log.tail_for(target, &Layout::new());
         let runs = from.lists.drain_for(target, &from.table);
         assert!(from.lists.pages(target).next().is_none() && !from.lists.is_unlisted(target));
+        let lent: Vec<_> = from.slots.iter().map(|slots| slots.lent().to_vec()).collect();
         let node = &mut self.nodes[to];
+        for (slots, lent) in node.slots.iter_mut().zip(lent) {
+            assert!(slots.set_lent(lent));
+        }
         for op in node.log.receive(tail, &Layout::new()).expect("no gap") {
             node.replay(&op);
         }
@@ -207,6 +224,8 @@ impl Run {
 
     fn check(&self) {
         let here = &self.nodes[self.me];
+        let lent = |(node, index): (u8, u32)| here.slots[usize::from(node)].is_lent(&(index..index + 1));
+        assert!(slots_of_table(&here.table).into_iter().all(lent), "a page in a slot that was given back");
         assert_eq!(places(&here.table), self.truth.clone().into_iter().filter(|(_, e)| *e != Entry::ABSENT).collect());
         for (k, node) in self.nodes.iter().enumerate() {
             assert_eq!(slots_of_table(&node.table), slots_of_bitmaps(&node.slots), "slots on node {k}");

@@ -103,13 +103,13 @@ fn pinned_pages_are_not_swapped_and_when_all_are_nothing_is_lost() {
     let resident = (0..ALL).filter(|page| rig.pager.would_pull_from(rig.page(*page)).is_none());
     let resident: Vec<u64> = resident.collect();
     let elsewhere: Vec<u64> = (0..ALL).filter(|page| !resident.contains(page)).collect();
-    resident[1..].iter().for_each(|page| rig.pager.pin(rig.range(*page, 1)));
+    resident[1..].iter().for_each(|page| rig.pager.pin(rig.range(*page, 1), true, 1));
     assert_eq!(rig.read(elsewhere[0]).expect("one may go"), 1000 + elsewhere[0]);
     assert!(rig.pager.would_pull_from(rig.page(resident[0])).is_some(), "it went");
-    rig.pager.pin(rig.range(elsewhere[0], 1));
+    rig.pager.pin(rig.range(elsewhere[0], 1), true, 1);
     let outcome = rig.read(elsewhere[1]);
     assert!(matches!(outcome, Err(PagerError::Full { .. })), "{outcome:?}");
     rig.check();
-    rig.pager.unpin();
+    rig.pager.unpin(1);
     rig.read_all(0, ALL);
 }

@@ -13,7 +13,7 @@ use eos_pager::layout::Prot;
 use eos_pager::space::SpaceError;
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRunner};
-use support::{READ_WRITE, Rig, Terms};
+use support::{PEER, READ_WRITE, Rig, Terms};
 
 /// Pages of the window that the calls are about.
 const WINDOW: u64 = 200;
@@ -35,6 +35,8 @@ enum Step {
     Buffer(u64, u64, bool),
     Evict(usize),
     MakeRoom(u64),
+    /// A slab in which nothing is goes back to the peer.
+    GiveBack,
 }
 
 fn any_prot() -> impl Strategy<Value = Prot> {
@@ -56,6 +58,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (page, 1..12_u64, any::<bool>()).prop_map(|(at, count, write)| Step::Buffer(at, count, write)),
         3 => (1..80_usize).prop_map(Step::Evict),
         1 => (1..20_u64).prop_map(Step::MakeRoom),
+        2 => Just(Step::GiveBack),
     ]
 }
 
@@ -112,6 +115,10 @@ impl Run {
             Step::Evict(count) => {
                 let outcome = self.rig.pager.evict(count);
                 self.done(outcome);
+            }
+            Step::GiveBack => {
+                let free = self.rig.pager.free_slabs(PEER);
+                assert_eq!(self.rig.pager.give_slab_back(PEER).expect("told"), free > 0);
             }
             Step::MakeRoom(pages) => {
                 let outcome = self.rig.pager.make_room(pages);
@@ -179,7 +186,7 @@ impl Run {
 
     fn buffer(&mut self, at: u64, count: u64, write: bool) {
         let range = self.rig.range(at, count);
-        self.rig.pager.pin(range);
+        self.rig.pager.pin(range, true, 1);
         let outcome = self.rig.pager.ensure(range, write);
         if self.done(outcome).is_some() {
             for page in at..at + count {
@@ -190,7 +197,7 @@ impl Run {
                 }
             }
         }
-        self.rig.pager.unpin();
+        self.rig.pager.unpin(1);
     }
 }
 

@@ -5,7 +5,8 @@ mod support;
 
 use eos_pager::error::PagerError;
 use eos_pager::fault::Fault;
-use eos_pager::fetch::{FETCH, LEASE};
+use eos_pager::fetch::FETCH;
+use eos_pager::slabs::{GIVE_BACK, LEASE};
 use eos_verbs::TransportKind;
 use support::peer::lease_reply;
 use support::{PEER, Rig, Terms};
@@ -77,10 +78,10 @@ fn pinned_pages_stay() {
     let mut rig = Rig::new(Terms { limit: 40, ..Terms::default() });
     rig.map(0, 200);
     rig.write_all(0, 8);
-    rig.pager.pin(rig.range(0, 8));
+    rig.pager.pin(rig.range(0, 8), true, 1);
     rig.write_all(8, 192);
     (0..8).for_each(|page| assert_eq!(rig.stamp(page), 1000 + page));
-    rig.pager.unpin();
+    rig.pager.unpin(1);
     rig.evict_all();
     rig.read_all(0, 200);
 }
@@ -133,6 +134,10 @@ fn a_bad_message_is_refused() {
         fetch(16, u64::MAX - 3),
         fetch(1, u64::MAX),
         vec![LEASE, 1],
+        vec![GIVE_BACK],
+        [&[GIVE_BACK][..], &[0; 16]].concat(),
+        // Home lends nothing.
+        [&[GIVE_BACK, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 7]].concat(),
     ];
     for message in bad {
         let outcome = rig.pager.serve(PEER, &message);
@@ -169,15 +174,28 @@ fn pages_that_cannot_be_sent_are_kept_and_pages_that_were_sent_are_not() {
 
 #[test]
 fn a_bad_grant_is_refused() {
-    let short = lease_reply(32)[..8].to_vec();
-    let long = [lease_reply(32), vec![0]].concat();
-    for reply in [vec![], vec![9; 9], short, long, lease_reply(1 << 32), lease_reply(u64::MAX)] {
+    let short = lease_reply(0, 32)[..16].to_vec();
+    let long = [lease_reply(0, 32), vec![0]].concat();
+    let much = [lease_reply(0, 1 << 32), lease_reply(u64::MAX, 1), lease_reply(1, u64::MAX)];
+    for reply in [vec![], vec![9; 17], short, long].into_iter().chain(much) {
         let shown = format!("{reply:?}");
         let answer = Box::new(move || reply.clone());
         let mut rig = Rig::new(Terms { limit: 16, answer: Some(answer), ..Terms::default() });
         rig.map(0, 64);
         let outcome = (0..64).try_for_each(|page| rig.write(page, 1));
         assert!(matches!(outcome, Err(PagerError::Message { .. })), "{shown}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_slab_that_is_granted_twice_is_refused() {
+    for again in [0, 16, 31] {
+        let mut firsts = [0, again].into_iter();
+        let answer = Box::new(move || lease_reply(firsts.next().unwrap_or(0), 32));
+        let mut rig = Rig::new(Terms { limit: 16, answer: Some(answer), ..Terms::default() });
+        rig.map(0, 64);
+        let outcome = (0..64).try_for_each(|page| rig.write(page, 1));
+        assert!(matches!(outcome, Err(PagerError::Message { .. })), "{again}: {outcome:?}");
     }
 }
 

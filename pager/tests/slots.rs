@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use eos_pager::slots::SlotAllocator;
 use proptest::prelude::*;
@@ -14,6 +15,10 @@ enum Step {
     Free(usize),
     /// Marks the n-th free slot.
     Set(usize),
+    /// A slab comes, at any place.
+    Lend(Range<u32>),
+    /// It goes.
+    Unlend(Range<u32>),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -22,15 +27,41 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (0..80u32).prop_map(Step::Run),
         8 => any::<usize>().prop_map(Step::Free),
         2 => any::<usize>().prop_map(Step::Set),
+        2 => any_slab().prop_map(Step::Lend),
+        4 => any_slab().prop_map(Step::Unlend),
     ]
 }
 
-fn take_step(step: Step, slots: &mut SlotAllocator, taken: &mut BTreeSet<u32>) {
+fn any_slab() -> impl Strategy<Value = Range<u32>> {
+    (0..300u32, 0..120u32).prop_map(|(first, count)| first..first + count)
+}
+
+fn take_step(step: Step, slots: &mut SlotAllocator, lent: &mut BTreeSet<u32>, taken: &mut BTreeSet<u32>) {
     match step {
-        Step::Grow(more) => slots.grow(more),
+        Step::Grow(more) => {
+            let end = lent.last().map_or(0, |last| last + 1);
+            slots.grow(more);
+            lent.extend(end..end + more);
+        }
+        Step::Lend(slab) => {
+            let new = !slab.is_empty() && slab.clone().all(|index| !lent.contains(&index));
+            assert_eq!(slots.lend(slab.clone()), new);
+            if new {
+                lent.extend(slab);
+            }
+        }
+        Step::Unlend(slab) => {
+            let free = |index| lent.contains(&index) && !taken.contains(&index);
+            let goes = !slab.is_empty() && slab.clone().all(free);
+            assert_eq!(slots.unlend(slab.clone()), goes);
+            if goes {
+                lent.retain(|index| !slab.contains(index));
+            }
+        }
         Step::Run(max) => match slots.alloc_run(max) {
             Some((first, count)) => {
-                assert!(count >= 1 && count <= max && first + count <= slots.capacity());
+                assert!(count >= 1 && count <= max);
+                assert!((first..first + count).all(|index| lent.contains(&index)), "a slot that is not lent");
                 assert!((first..first + count).all(|index| taken.insert(index)), "a slot was given twice");
             }
             None => assert!(max == 0 || taken.len() == slots.capacity() as usize, "said full and was not"),
@@ -41,7 +72,7 @@ fn take_step(step: Step, slots: &mut SlotAllocator, taken: &mut BTreeSet<u32>) {
             assert!(slots.free(index));
         }
         Step::Set(n) => {
-            let free: Vec<u32> = (0..slots.capacity()).filter(|index| !taken.contains(index)).collect();
+            let free: Vec<u32> = lent.difference(taken).copied().collect();
             if !free.is_empty() {
                 let index = free[n % free.len()];
                 taken.insert(index);
@@ -56,11 +87,21 @@ proptest! {
     #[test]
     fn slots_are_given_once_and_are_said_to_be_gone_only_when_they_are(steps in prop::collection::vec(any_step(), 1..120)) {
         let mut slots = SlotAllocator::new();
-        let mut taken = BTreeSet::new();
+        let (mut lent, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for step in steps {
-            take_step(step, &mut slots, &mut taken);
-            prop_assert_eq!(slots.used() as usize, taken.len());
-            prop_assert!((0..slots.capacity() + 70).all(|index| slots.is_used(index) == taken.contains(&index)));
+            take_step(step, &mut slots, &mut lent, &mut taken);
+            prop_assert_eq!((slots.used() as usize, slots.capacity() as usize), (taken.len(), lent.len()));
+            let end = lent.last().map_or(0, |last| last + 1);
+            for index in 0..end + 70 {
+                prop_assert_eq!(slots.is_used(index), taken.contains(&index));
+                prop_assert_eq!(slots.is_lent(&(index..index + 1)), lent.contains(&index));
+                let wide = index..index + 70;
+                prop_assert_eq!(slots.is_free(wide.clone()), taken.range(wide).next().is_none());
+            }
+            // What another node hears is all there is to know.
+            let mut other = SlotAllocator::new();
+            prop_assert!(other.set_lent(slots.lent().to_vec()));
+            prop_assert_eq!(other.lent(), slots.lent());
         }
     }
 }
@@ -75,4 +116,13 @@ fn slots_of_one_push_after_another_lie_together() {
     assert_eq!(slots.alloc_run(50), Some((60, 40)));
     assert_eq!(slots.alloc(), Some(3));
     assert_eq!(slots.alloc(), None);
+}
+
+#[test]
+fn ranges_that_do_not_ascend_with_gaps_are_refused() {
+    let mut slots = SlotAllocator::of(10);
+    for lent in [vec![3..3, 5..6], vec![5..6, 0..1], vec![0..5, 4..9], vec![0..5, 5..9]] {
+        assert!(!slots.set_lent(lent));
+        assert_eq!(slots, SlotAllocator::of(10));
+    }
 }

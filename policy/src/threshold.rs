@@ -9,10 +9,6 @@ use crate::NODES;
 pub struct JumpThreshold {
     /// Pulls after which to jump, as the user set it; `None`: never.
     limit: Option<u32>,
-    /// What it has been raised to.
-    raised: u32,
-    /// Whether it is raised while jumps do not pay.
-    damped: bool,
     pulls: [u32; NODES],
 }
 
@@ -20,47 +16,13 @@ impl JumpThreshold {
     /// Advises against every jump.
     #[must_use]
     pub fn never() -> Self {
-        Self { limit: None, raised: 0, damped: false, pulls: [0; NODES] }
+        Self { limit: None, pulls: [0; NODES] }
     }
 
     /// Advises to jump to a node after `pulls` pulls from it (0 counts as 1).
     #[must_use]
     pub fn after(pulls: u32) -> Self {
-        Self { limit: Some(pulls.max(1)), raised: pulls.max(1), damped: false, pulls: [0; NODES] }
-    }
-
-    /// Jump after `pulls` pulls from one node to begin with, more while stays do not pay: see [`Self::on_leave`].
-    #[must_use]
-    pub fn damped(pulls: u32) -> Self {
-        Self { damped: true, ..Self::after(pulls) }
-    }
-
-    /// Execution leaves after a stay of `stay_us` microseconds, `pulling_us` of them spent on pulls. A program whose hot
-    /// pages do not fit one threshold's worth of pulls would be thrown back and forth: a stay of which more than a quarter
-    /// went into pulls doubles the threshold, without limit, so that such a program settles down somewhere; one of which
-    /// less than a sixteenth did halves it, down to what the user set.
-    pub fn on_leave(&mut self, stay_us: u64, pulling_us: u64) {
-        let Some(limit) = self.limit.filter(|_| self.damped) else {
-            return;
-        };
-        self.raised = if pulling_us > stay_us / 4 {
-            self.raised.saturating_mul(2)
-        } else if pulling_us < stay_us / 16 {
-            (self.raised / 2).max(limit)
-        } else {
-            self.raised
-        };
-    }
-
-    /// The threshold in force, to travel with execution.
-    #[must_use]
-    pub fn raised(&self) -> u32 {
-        self.raised
-    }
-
-    /// The threshold that was in force where execution comes from.
-    pub fn set_raised(&mut self, raised: u32) {
-        self.raised = raised.max(self.limit.unwrap_or(0));
+        Self { limit: Some(pulls.max(1)), pulls: [0; NODES] }
     }
 
     /// The threshold; `None`: never.
@@ -74,7 +36,21 @@ impl JumpThreshold {
     pub fn on_pull(&mut self, node: u8) -> Option<u8> {
         let count = self.pulls.get_mut(usize::from(node))?;
         *count = count.saturating_add(1);
-        (self.limit.is_some() && *count >= self.raised).then_some(node)
+        self.limit.is_some_and(|limit| *count >= limit).then_some(node)
+    }
+
+    /// Pulls from `node` until it advises to go there; `None` if it never will.
+    #[must_use]
+    pub fn left(&self, node: u8) -> Option<u32> {
+        let limit = self.limit?;
+        self.pulls.get(usize::from(node)).map(|pulls| limit.saturating_sub(*pulls))
+    }
+
+    /// `count` more pages were pulled from `node`, along with one that [`Self::on_pull`] was told of.
+    pub fn on_more(&mut self, node: u8, count: u32) {
+        if let Some(pulls) = self.pulls.get_mut(usize::from(node)) {
+            *pulls = pulls.saturating_add(count);
+        }
     }
 
     /// Execution has jumped, to or from here: counts begin anew.
@@ -104,19 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn stays_that_do_not_pay_raise_a_damped_threshold_and_good_ones_lower_it_again() {
-        let mut damped = JumpThreshold::damped(32);
-        (0..3).for_each(|_| damped.on_leave(1000, 900));
-        assert_eq!(damped.raised(), 256);
-        (0..100).for_each(|_| damped.on_leave(1000, 900));
-        assert_eq!(damped.raised(), u32::MAX);
-        damped.on_leave(1000, 100);
-        assert_eq!(damped.raised(), u32::MAX);
-        (0..100).for_each(|_| damped.on_leave(1000, 10));
-        assert_eq!(damped.raised(), 32);
-        let mut fixed = JumpThreshold::after(32);
-        (0..3).for_each(|_| fixed.on_leave(1000, 900));
-        assert_eq!(fixed.raised(), 32);
+    fn pages_that_come_along_count_as_pulls() {
+        let mut threshold = JumpThreshold::after(10);
+        assert_eq!((threshold.on_pull(1), threshold.left(1)), (None, Some(9)));
+        threshold.on_more(1, 8);
+        assert_eq!((threshold.left(1), threshold.left(2)), (Some(1), Some(10)));
+        assert_eq!((threshold.on_pull(1), threshold.left(1)), (Some(1), Some(0)));
+        assert_eq!((JumpThreshold::never().left(1), threshold.left(200)), (None, None));
     }
 
     #[test]

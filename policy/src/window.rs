@@ -1,13 +1,14 @@
 //! How many neighbours come along with a page: as many as the program has shown that it wants.
 //!
 //! A fault at the very page where the last run ended is a sequential program: the window doubles. Any other fault is a
-//! random one: it starts again with one page, since neighbours that nobody wants cost the wire and the other node's memory.
+//! random one: it starts again with one page, or a few, since neighbours that nobody wants cost the wire and the other node's memory.
 
 /// A window over one stream of faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     next: u64,
     pages: u64,
+    pages_min: u64,
     pages_max: u64,
 }
 
@@ -15,13 +16,27 @@ impl Window {
     /// A window that grows up to `pages_max` pages.
     #[must_use]
     pub fn new(pages_max: u64) -> Self {
-        Self { next: u64::MAX, pages: 1, pages_max }
+        Self::between(1, pages_max)
+    }
+
+    /// A window of at least `pages_min` pages.
+    #[must_use]
+    pub fn between(pages_min: u64, pages_max: u64) -> Self {
+        Self { next: u64::MAX, pages: pages_min, pages_min, pages_max }
     }
 
     /// Pages to bring for a fault at `page`, that one included; the caller may bring fewer.
     pub fn open(&mut self, page: u64) -> u64 {
-        self.pages = if page == self.next { (self.pages * 2).min(self.pages_max) } else { 1 };
+        self.pages = if page == self.next { (self.pages * 2).min(self.pages_max) } else { self.pages_min };
         self.pages
+    }
+
+    /// As [`open`](Self::open), for a program that may leave out up to `slack` pages between two runs.
+    pub fn open_near(&mut self, page: u64, slack: u64) -> u64 {
+        if page.wrapping_sub(self.next) <= slack {
+            self.next = page;
+        }
+        self.open(page)
     }
 
     /// `count` pages from `page` on have been brought.

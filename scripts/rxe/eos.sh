@@ -4,6 +4,7 @@
 #   stretched OPTIONS... PROGRAM -- ARGUMENTS...   runs a program over both nodes; output, errors and status are in $work/out, $work/err, $status
 #   check NAME COMMAND...    one line about one case; goes on after a failure
 #   same OPTIONS... PROGRAM -- ARGUMENTS...        a case: a stretched run does what a native one does
+#   long_run          a run that is still under way when something happens to it
 #   worker            pid of the worker of the run that is going on
 #   under_way BYTES COMMAND...   starts a command at node 0 in the background, its pid is then in $run, and waits until so much went over the wire
 #   finish            ends the job, with an error if a case failed
@@ -13,7 +14,7 @@ EOS=$PWD/target/release/eos-rdma
 FIXTURES=$PWD/target/fixtures
 PORT=7471
 # No run takes so long, even when emulated.
-RUN_LIMIT=${RUN_LIMIT:-120}
+RUN_LIMIT=${RUN_LIMIT:-300}
 work=$(mktemp -d)
 failures=0
 
@@ -48,6 +49,12 @@ same() {
     # Pages have moved, and by the transport that is tested.
     grep -q "\"transport\": \"$TRANSPORT\"" "$work/json" || { echo "not over $TRANSPORT"; return 1; }
     [ "$(number pulls)$(number pushes)" != 00 ] || { echo "nothing moved"; return 1; }
+}
+
+# More than any test waits for; leaves its status in a file, since it runs in the background.
+long_run() {
+    stretched --memory 1M "$PWD/target/release/heap_sort" -- --size 32M
+    echo "$status" >"$work/status"
 }
 
 worker() { ps -o pid= --ppid "$daemon" | head -n 1 | tr -d ' '; }

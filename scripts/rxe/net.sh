@@ -7,6 +7,7 @@
 #   device N          RDMA device of node N
 #   listens N PORT    whether somebody at node N does
 #   spawn N COMMAND...  starts one in the background; its pid is in $spawned. What still runs is killed at the end
+#   deaf WORDS...     node 1 drops what the words of tc-u32 match (`deaf` alone: none any more). Fails without namespaces
 #   lossy OPTIONS...  tc netem on both ends of the cable, as `lossy loss 1%`; none takes it away. Fails without namespaces
 
 NET_PREFIX=eosrxe
@@ -114,4 +115,12 @@ lossy() {
         at "$node" tc qdisc del dev "$(interface "$node")" root 2>/dev/null || true
         [ "$*" = none ] || at "$node" tc qdisc add dev "$(interface "$node")" root netem "$@"
     done
+}
+
+deaf() {
+    namespaces || { echo "no cable to drop packets from" >&2; return 1; }
+    at 1 tc qdisc del dev "$(interface 1)" ingress 2>/dev/null || true
+    [ $# -gt 0 ] || return 0
+    at 1 tc qdisc add dev "$(interface 1)" ingress
+    at 1 tc filter add dev "$(interface 1)" parent ffff: protocol ip u32 "$@" action drop
 }

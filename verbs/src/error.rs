@@ -80,7 +80,11 @@ impl VerbsError {
             | VerbsError::Protocol { peer, .. }
             | VerbsError::OutOfRange { peer, .. }
             | VerbsError::TooLong { peer, .. } => Some(peer),
-            VerbsError::Rdma(RdmaError::Unreachable { peer, .. }) => Some(peer),
+            VerbsError::Rdma(
+                RdmaError::Unreachable { peer, .. }
+                | RdmaError::Blocked { peer, .. }
+                | RdmaError::PeerMemory { peer, .. },
+            ) => Some(peer),
             VerbsError::Rdma(_) | VerbsError::Local { .. } => None,
         }
     }

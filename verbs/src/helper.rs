@@ -3,7 +3,6 @@
 //! # Safety
 //! The only unsafe calls set the signal mask of the calling thread, with masks that live on its own stack.
 
-use std::mem::MaybeUninit;
 use std::thread::{Builder, JoinHandle};
 
 use crate::error::VerbsError;
@@ -17,17 +16,27 @@ const STACK: usize = 128 << 10;
 /// # Errors
 /// `Local` when the kernel refuses another thread.
 pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, VerbsError> {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset initialises `all`; pthread_sigmask reads `all` and writes `before`, both on this stack.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-    }
-    let thread = Builder::new().name(name).stack_size(STACK).spawn(work);
-    // SAFETY: `before` was initialised by the call above, which cannot fail with these arguments.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    let before = set_mask(!0);
+    let body = move || {
+        // When it makes its first thread, glibc lets signal 33 in again.
+        set_mask(!0);
+        work();
+    };
+    let thread = Builder::new().name(name).stack_size(STACK).spawn(body);
+    set_mask(before);
     thread.map_err(|source| VerbsError::Local { what: "start a helper thread", source })
+}
+
+/// Sets the calling thread's mask (bit n-1 for signal n) and returns the one before. The C library's own calls leave signals 32 and
+/// 33 out, which may be the program's.
+fn set_mask(mask: u64) -> u64 {
+    const BYTES: usize = 8;
+    let mut before = 0_u64;
+    // SAFETY: the kernel reads and writes eight bytes of this function's own variables.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, BYTES);
+    }
+    before
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::error::VerbsError;
 use crate::names::{NodeId, PeerName, TransportKind};
+use crate::packing::PackRule;
 
 /// Most bytes of one message (64 MiB).
 pub const MESSAGE_MAX: usize = 64 << 20;
@@ -24,6 +25,10 @@ pub struct Counters {
     pub writes: u64,
     /// Messages sent and received.
     pub messages: u64,
+    /// Of the bytes sent, those that compression kept off the wire.
+    pub saved_sent: u64,
+    /// Of the bytes received, those that compression kept off the wire.
+    pub saved_received: u64,
     /// What the RDMA device was asked to do; all zero for other transports.
     pub work: WorkRequests,
 }
@@ -50,7 +55,8 @@ pub struct WorkRequests {
 /// One end of the link between two nodes: one-sided access to the peer's region, and messages.
 ///
 /// Used by one thread at a time, from app context or from inside a synchronous trap handler. No call spawns or wakes
-/// a thread of this process; [`read`](Self::read) and [`post_write`](Self::post_write) do not allocate and take no lock.
+/// a thread of this process; [`read`](Self::read) and [`post_write`](Self::post_write) do not allocate and take no lock,
+/// but where an rdma link first comes to another 16 MiB of the peer's region: it asks for their key then.
 /// Every call that waits ends with [`VerbsError::Disconnected`] when the peer dies. Interrupted system calls are retried.
 pub trait QueuePair: Send {
     /// The node at the other end.
@@ -79,6 +85,33 @@ pub trait QueuePair: Send {
     /// # Errors
     /// As [`read`](Self::read); `TooLong` also when `into` does not have the sum of the lengths. `into` then holds anything.
     fn read_list(&mut self, reads: &[(u64, usize)], into: &mut [u8]) -> Result<(), VerbsError>;
+
+    /// Says that [`read`](Self::read)s of these ranges `(offset, len)` will follow, in this order: those that were not yet are requested now, if the transport can do
+    /// so, and there is room to keep them. Such a read gives what the region holds when it is made, as any other: a WRITE of this
+    /// end to the range, and [`flush`](Self::flush), let go of what was read ahead. Nobody else may write there meanwhile.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_ahead(&mut self, reads: &[(u64, usize)]) -> Result<(), VerbsError> {
+        let _ = reads;
+        Ok(())
+    }
+
+    /// From now on `rule` decides whether the data of reads and writes is compressed on the wire. Without one, and over
+    /// other transports than tcp, it never is. Allocates.
+    fn pack_by(&mut self, rule: Box<dyn PackRule>) {
+        drop(rule);
+    }
+
+    /// Whether what is read ahead is on its way while this process does something else.
+    fn overlaps(&self) -> bool {
+        false
+    }
+
+    /// Whether several reads cost no more by [`read_ahead`](Self::read_ahead) and [`read`](Self::read) than by [`read_list`](Self::read_list).
+    fn reads_in_place(&self) -> bool {
+        false
+    }
 
     /// Posts a one-sided WRITE of `data` (at most [`TRANSFER_MAX`]) at byte `offset` of the peer's region.
     ///
@@ -120,6 +153,11 @@ pub trait QueuePair: Send {
 
     /// For [`Mailbox`](crate::Mailbox): the descriptor to poll for reading between `arm` and `disarm`.
     fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Whether both ends have one CPU between them, as far as is known: whoever waits then does best to sleep at once.
+    fn shares_cpu(&self) -> bool {
+        false
+    }
 
     /// What crossed so far.
     fn counters(&self) -> Counters;

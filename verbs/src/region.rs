@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -75,12 +75,15 @@ pub(crate) fn map_from_peer(memory: &OwnedFd, len: u64, peer: &PeerName) -> Resu
     }
 }
 
+/// Bytes of a region that a device pins at once, when peers want any of them. Extents begin at multiples of it.
+pub(crate) const EXTENT: usize = 16 << 20;
+
 /// Memory this node offers: a memfd of `len` bytes, shared, sparse, without reserve. Pages get memory when first written.
 pub struct Region {
     memory: OwnedFd,
     mapping: Mapping,
-    /// How many registrations with a device hold its pages.
-    pins: AtomicUsize,
+    /// For each extent, how many registrations with a device hold its pages.
+    pins: Box<[AtomicU32]>,
 }
 
 impl Region {
@@ -96,7 +99,8 @@ impl Region {
         }
         let memory = sealed_memory("eos-region", len).map_err(VerbsError::local("create memory to offer to peers"))?;
         let mapping = Mapping::new(&memory, len).map_err(VerbsError::local("map the memory it offers to peers"))?;
-        Ok(Arc::new(Region { memory, mapping, pins: AtomicUsize::new(0) }))
+        let pins = std::iter::repeat_with(AtomicU32::default).take(len.div_ceil(EXTENT)).collect();
+        Ok(Arc::new(Region { memory, mapping, pins }))
     }
 
     /// First byte of the region in this process.
@@ -111,28 +115,44 @@ impl Region {
     }
 
     /// Gives the memory of `offset..offset+len` (bytes) back to the kernel (fallocate(2), punch hole); the bytes read as zero
-    /// afterwards, also those of pages that are covered in part. What lies outside the region is ignored.
+    /// afterwards, also those of pages that are covered in part. What lies outside the region is ignored. Returns whether all of it went.
     ///
-    /// While the region is registered with an RDMA device this does nothing, and the bytes stay: the device would go on using
+    /// In extents that are registered with an RDMA device this does nothing, and the bytes stay: the device would go on using
     /// the pages it has pinned, which would no longer be those of the region. So nobody may rely on the zeros; a slot that was
-    /// freed is written before it is read again.
-    pub fn discard(&self, offset: usize, len: usize) {
+    /// freed is written before it is read again. No peer may be about to touch the range for the first time: while a node
+    /// executes, the others do not.
+    #[allow(clippy::must_use_candidate)] // mostly it is all the same
+    pub fn discard(&self, offset: usize, len: usize) -> bool {
         let end = offset.saturating_add(len).min(self.len());
-        if offset < end && self.pins.load(Ordering::Acquire) == 0 {
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            while rustix::fs::fallocate(&self.memory, flags, offset as u64, (end - offset) as u64) == Err(Errno::INTR) {
+        let mut offset = offset;
+        let mut all = true;
+        while offset < end {
+            let extent = offset / EXTENT;
+            let part_end = end.min((extent + 1) * EXTENT);
+            all &= self.pins[extent].load(Ordering::Acquire) == 0 && self.punch(offset, part_end - offset);
+            offset = part_end;
+        }
+        all
+    }
+
+    fn punch(&self, offset: usize, len: usize) -> bool {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        loop {
+            match rustix::fs::fallocate(&self.memory, flags, offset as u64, len as u64) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.is_ok(),
             }
         }
     }
 
-    /// From now on its pages stay where they are.
-    pub(crate) fn pin(&self) {
-        self.pins.fetch_add(1, Ordering::AcqRel);
+    /// From now on the pages of this extent stay where they are.
+    pub(crate) fn pin(&self, extent: usize) {
+        self.pins[extent].fetch_add(1, Ordering::AcqRel);
     }
 
     /// Undoes one [`pin`](Self::pin).
-    pub(crate) fn unpin(&self) {
-        self.pins.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn unpin(&self, extent: usize) {
+        self.pins[extent].fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The memfd, to be passed to a peer on this host.
@@ -171,18 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_region_keeps_its_pages() {
-        let region = Region::new(1 << 20).expect("a region");
+    fn a_pinned_extent_keeps_its_pages() {
+        let len = 2 * EXTENT + (1 << 20);
+        let region = Region::new(len).expect("a region");
         // SAFETY: inside the region, which nobody else uses.
-        unsafe { ptr::write_bytes(region.base(), 7, 1 << 20) };
-        region.pin();
-        region.discard(0, 1 << 20);
+        unsafe { ptr::write_bytes(region.base(), 7, len) };
         // SAFETY: as above.
-        assert_eq!(unsafe { *region.base() }, 7);
-        region.unpin();
-        region.discard(0, 1 << 20);
-        // SAFETY: as above.
-        assert_eq!(unsafe { *region.base() }, 0);
+        let bytes = || [0, EXTENT - 1, EXTENT, 2 * EXTENT, len - 1].map(|at| unsafe { *region.base().add(at) });
+        region.pin(1);
+        assert!(!region.discard(1, len));
+        assert_eq!(bytes(), [7, 0, 7, 0, 0]);
+        region.unpin(1);
+        assert!(region.discard(0, len));
+        assert_eq!(bytes(), [0; 5]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{End, REGION, tcp_streams, within};
-use eos_verbs::{NodeId, PAGE, PeerName, Region, VerbsError, Wires, connect_pair};
+use eos_verbs::{NodeId, PAGE, PackRule, PeerName, Region, VerbsError, Way, Wires, connect_pair};
 use proptest::prelude::*;
 
 /// The hostile end: three raw sockets, announced as node 0 that initiates.
@@ -94,6 +94,9 @@ fn nonsense_is_answered_and_ends_the_connection() {
             request(1, too_long, 0),
             request(2, u32::MAX, 0),
             request(3, 1, 0),
+            request(4, too_long, 0),
+            request(5, too_long, 0),
+            request(6, 4, 0),
             vec![255; 16],
         ] {
             let (mut raw, _end) = raw_pair();
@@ -104,12 +107,129 @@ fn nonsense_is_answered_and_ends_the_connection() {
     });
 }
 
+/// Data that shrinks, in a block by hand: one literal 'a', a match of distance 1, and five literals at the end (the LZ4 block format).
+const HUNDRED: &[u8] = &[0x1F, b'a', 1, 0, 75, 0x50, b'a', b'a', b'a', b'a', b'a'];
+
+fn block(wire: &[u8]) -> Vec<u8> {
+    [&(wire.len() as u32).to_le_bytes()[..], wire].concat()
+}
+
+#[test]
+fn packed_data_is_written_and_read_in_blocks() {
+    within(20, || {
+        let (mut raw, end) = raw_pair();
+        let noise: Vec<u8> = (0..100_u8).map(|byte| byte.wrapping_mul(151)).collect();
+        // two writes of 100 bytes, a block that is packed and one that is not; a read of both, and one of nothing
+        let stream = [request(5, 100, 0), block(HUNDRED), request(5, 100, 100), block(&noise), request(5, 0, 0)];
+        raw.forward.write_all(&[stream.concat(), request(4, 100, 100), request(4, 0, 0)].concat()).expect("written");
+        assert_eq!(response(&mut raw.forward), (0, 100));
+        let mut wire = [0; 104];
+        raw.forward.read_exact(&mut wire).expect("read");
+        assert_eq!(wire[..], block(&noise));
+        assert_eq!(response(&mut raw.forward), (0, 0));
+        assert_eq!(end.bytes(0, 200), [vec![b'a'; 100], noise].concat());
+        // a piece has 32 KiB: noise and then equal bytes are a block that is not packed and one that is
+        let equal = vec![7; 5000];
+        end.fill(
+            0,
+            &[(0..1 << 15).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect(), equal].concat(),
+        );
+        raw.forward.write_all(&request(4, (1 << 15) + 5000, 0)).expect("written");
+        assert_eq!(response(&mut raw.forward), (0, (1 << 15) + 5000));
+        let mut header = [0; 4];
+        raw.forward.read_exact(&mut header).expect("read");
+        let first = u32::from_le_bytes(header) as usize;
+        assert!(first <= 1 << 15);
+        raw.forward.read_exact(&mut vec![0; first]).expect("read");
+        raw.forward.read_exact(&mut header).expect("read");
+        assert!((1..100).contains(&u32::from_le_bytes(header)));
+    });
+}
+
+#[test]
+fn packed_data_outside_the_region_is_taken_and_the_next_fence_tells() {
+    within(20, || {
+        let (mut raw, end) = raw_pair();
+        let stream = [request(5, 100, REGION as u64 - 99), block(HUNDRED), request(2, 2, 8), b"hi".to_vec()];
+        raw.forward.write_all(&[stream.concat(), request(3, 0, 0)].concat()).expect("written");
+        assert_eq!(response(&mut raw.forward), (1, 0));
+        assert_eq!(end.bytes(8, 2), b"hi");
+        assert_eq!(end.bytes(REGION - 99, 99), [0; 99]);
+        raw.forward.write_all(&request(4, 100, REGION as u64 - 99)).expect("written");
+        assert_eq!(response(&mut raw.forward), (1, 0));
+    });
+}
+
+#[test]
+fn a_block_that_makes_no_sense_is_refused_and_not_placed() {
+    within(30, || {
+        let cut = &HUNDRED[..HUNDRED.len() - 1];
+        let before_the_start = [0x1F, b'a', 2, 0, 75, 0x50, b'a', b'a', b'a', b'a', b'a'];
+        let header = |len: u32| len.to_le_bytes().to_vec();
+        for wire in
+            [header(0), header(101), header(u32::MAX), block(cut), block(&before_the_start), block(&[0x10, b'a'])]
+        {
+            let (mut raw, end) = raw_pair();
+            raw.forward.write_all(&[request(5, 100, 0), wire].concat()).expect("written");
+            assert_eq!(response(&mut raw.forward), (2, 0));
+            assert_eq!(raw.forward.read(&mut [0; 1]).expect("end of stream"), 0);
+            assert_eq!(end.bytes(0, 100), [0; 100]);
+        }
+    });
+}
+
+struct Always;
+
+impl PackRule for Always {
+    fn packs(&self, _way: Way) -> bool {
+        true
+    }
+
+    fn is_due(&mut self, _way: Way, _bytes: usize) -> bool {
+        false
+    }
+
+    fn link_carries(&mut self, _way: Way, _bytes_per_s: Option<u64>) -> bool {
+        false
+    }
+
+    fn tried(&mut self, _way: Way, _raw: usize, _packed: usize, _cost: Duration) {}
+}
+
+#[test]
+fn a_packed_response_that_makes_no_sense_ends_the_link_with_a_protocol_error() {
+    within(30, || {
+        let served = |wire: &[u8]| [&[0, 0, 0, 0][..], &(PAGE as u32).to_le_bytes(), wire].concat();
+        let answers = [
+            vec![1, 0, 0, 0, 0, 0, 0, 0],
+            vec![0, 0, 0, 0, 100, 0, 0, 0],
+            served(&0_u32.to_le_bytes()),
+            served(&(PAGE as u32 + 1).to_le_bytes()),
+            served(&block(HUNDRED)),
+            served(&block(&[0xF0; 20])),
+        ];
+        for answer in answers {
+            let (mut raw, mut end) = raw_pair();
+            end.link.pack_by(Box::new(Always));
+            raw.back.write_all(&answer).expect("written");
+            let error = end.link.read(0, PAGE).expect_err("refused");
+            assert!(matches!(error, VerbsError::Protocol { .. }), "{error}");
+            assert!(matches!(end.link.read(0, PAGE), Err(VerbsError::Disconnected { .. })));
+            let mut frame = [0; 16];
+            raw.back.read_exact(&mut frame).expect("a request");
+            assert_eq!(frame[..], request(4, PAGE as u32, 0));
+        }
+    });
+}
+
 #[test]
 fn frames_that_come_byte_by_byte_are_served() {
     within(30, || {
         let (mut raw, end) = raw_pair();
         raw.forward.set_nodelay(true).expect("set");
-        for byte in [request(2, 3, 100), b"xyz".to_vec(), request(1, 3, 100)].concat() {
+        for byte in
+            [request(5, 100, 0), block(HUNDRED), request(2, 3, 100), b"xyz".to_vec(), request(1, 3, 100)].concat()
+        {
             raw.forward.write_all(&[byte]).expect("written");
             thread::sleep(Duration::from_millis(1));
         }
@@ -118,6 +238,7 @@ fn frames_that_come_byte_by_byte_are_served() {
         raw.forward.read_exact(&mut bytes).expect("read");
         assert_eq!(&bytes, b"xyz");
         assert_eq!(end.bytes(100, 3), b"xyz");
+        assert_eq!(end.bytes(0, 100), [b'a'; 100]);
     });
 }
 
@@ -125,7 +246,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn a_responder_survives_any_stream(
-        frames in prop::collection::vec((0u8..5, 0u32..10_000, prop_oneof![0..REGION as u64 * 2, any::<u64>()]), 0..20),
+        frames in prop::collection::vec((0u8..7, 0u32..10_000, prop_oneof![0..REGION as u64 * 2, any::<u64>()]), 0..20),
         tail in prop::collection::vec(any::<u8>(), 0..100),
     ) {
         within(20, move || {

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{kinds, pair, pair_with, pattern, slowness, within};
-use eos_verbs::{MESSAGE_MAX, Mailbox, PAGE, VerbsError};
+use eos_verbs::{MESSAGE_MAX, Mailbox, PAGE, TransportKind, VerbsError};
+use rustix::thread::{self as thread_cpus, CpuSet};
 
 #[test]
 fn messages_of_every_size_arrive_whole_in_both_directions() {
@@ -141,6 +142,40 @@ fn a_mailbox_wakes_for_whichever_link_speaks() {
             links[index].as_mut().expect("present").send(&[&message]).expect("sent");
         }
         speaker.join().expect("no panic");
+    });
+}
+
+#[test]
+fn ends_that_have_one_cpu_between_them_exchange_messages_asleep() {
+    within(60, || {
+        let allowed = thread_cpus::sched_getaffinity(None).expect("the CPUs allowed");
+        let first = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)).expect("a CPU");
+        let mut one = CpuSet::new();
+        one.set(first);
+        // for this thread and those that it starts
+        thread_cpus::sched_setaffinity(None, &one).expect("pinned");
+        for kind in [TransportKind::Shm, TransportKind::Tcp] {
+            let rounds = 1000 / slowness() as u32;
+            let (near, far) = pair(kind);
+            assert!(near.link.shares_cpu() && far.link.shares_cpu(), "{kind}");
+            let echo = thread::spawn(move || {
+                let (mailbox, mut message, mut links) = (Mailbox::new(), Vec::new(), [Some(far.link)]);
+                while message != (rounds - 1).to_le_bytes() {
+                    mailbox.wait(&mut links, &mut message, None).expect("sound");
+                    links[0].as_mut().expect("present").send(&[&message]).expect("sent");
+                }
+            });
+            let (mailbox, mut message, mut links) = (Mailbox::new(), Vec::new(), [None, Some(near.link)]);
+            for round in 0..rounds {
+                links[1].as_mut().expect("present").send(&[&round.to_le_bytes()]).expect("sent");
+                assert_eq!(mailbox.wait(&mut links, &mut message, None).expect("sound"), Some(1));
+                assert_eq!(message, round.to_le_bytes());
+            }
+            echo.join().expect("no panic");
+            // the other end is gone now
+            let gone = mailbox.wait(&mut links, &mut message, None);
+            assert!(matches!(gone, Err(VerbsError::Disconnected { .. })), "{kind}: {gone:?}");
+        }
     });
 }
 

@@ -174,3 +174,82 @@ fn the_responder_sees_memory_that_was_discarded_as_zero() {
         }
     });
 }
+
+#[test]
+fn what_was_read_ahead_is_what_the_region_holds_when_it_is_read() {
+    within(60, || {
+        for kind in kinds() {
+            let (mut near, far) = pair(kind);
+            far.fill(0, &pattern(REGION, 9));
+            let mut holds = pattern(REGION, 9);
+            let mut random = 1_u64;
+            let mut below = |limit: usize| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) as usize % limit
+            };
+            for round in 0..6000 / slowness() as usize {
+                let (at, count) = (below(40), 1 + below(24));
+                let (offset, len) = (at * PAGE, count * PAGE);
+                match below(8) {
+                    0..3 => {
+                        let reads: Vec<_> = (0..1 + below(3)).map(|n| ((offset + n * len) as u64, len)).collect();
+                        near.link.read_ahead(&reads).expect("asked for");
+                    }
+                    3..6 => assert!(near.link.read(offset as u64, len).expect("read") == &holds[offset..offset + len]),
+                    6 => {
+                        let bytes = pattern(PAGE, round);
+                        near.link.post_write(offset as u64, &bytes).expect("posted");
+                        holds[offset..offset + PAGE].copy_from_slice(&bytes);
+                    }
+                    _ if below(4) == 0 => {
+                        near.link.flush().expect("flushed");
+                        // what others write is seen after a flush
+                        far.fill(offset, &pattern(len, round));
+                        holds[offset..offset + len].copy_from_slice(&pattern(len, round));
+                    }
+                    _ => {
+                        let mut into = vec![0; len];
+                        near.link.read_list(&[(offset as u64, len)], &mut into).expect("read");
+                        assert!(into == holds[offset..offset + len], "{kind}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn writes_do_not_wait_for_ever_while_nobody_takes_what_was_read_ahead() {
+    within(60, || {
+        for kind in kinds() {
+            let (mut near, far) = pair(kind);
+            far.fill(0, &pattern(REGION, 9));
+            let ahead: Vec<_> = (0..4).map(|n| (n << 18, 1 << 18)).collect();
+            for round in 0..32 / slowness() as usize {
+                near.link.read_ahead(&ahead).expect("asked for");
+                for slot in (1 << 20)..(1 << 20) + 64 {
+                    near.link.post_write((slot % (REGION / PAGE) * PAGE) as u64, &[round as u8; PAGE]).expect("posted");
+                }
+                near.link.post_write(0, &[0; TRANSFER_MAX]).expect("posted");
+                near.link.read_ahead(&ahead).expect("asked for");
+                assert_eq!(near.link.read(0, 1 << 18).expect("read"), vec![0; 1 << 18]);
+            }
+            near.link.flush().expect("flushed");
+        }
+    });
+}
+
+#[test]
+fn a_range_that_is_asked_for_twice_is_requested_once() {
+    within(20, || {
+        let (mut near, _far) = pair(TransportKind::Tcp);
+        let reads = [(0, PAGE), (4 * PAGE as u64, 2 * PAGE)];
+        near.link.read_ahead(&reads).expect("asked for");
+        near.link.read_ahead(&reads).expect("asked for");
+        for (offset, len) in reads {
+            assert_eq!(near.link.read(offset, len).expect("read").len(), len);
+        }
+        let counters = near.link.counters();
+        assert_eq!((counters.reads, counters.bytes_received), (2, 3 * PAGE as u64));
+    });
+}

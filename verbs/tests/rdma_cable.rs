@@ -147,6 +147,7 @@ fn a_link_that_is_down_for_two_seconds_loses_nothing() {
     within(120, || {
         let mut far = Far::start();
         far.exercise(0);
+        // somewhere in the middle of things; it may be the far end that waits for an acknowledgement, and heals the link
         let cable = thread::spawn(|| {
             for _ in 0..2 {
                 thread::sleep(Duration::from_secs(1));
@@ -162,9 +163,18 @@ fn a_link_that_is_down_for_two_seconds_loses_nothing() {
             round += 1;
         }
         cable.join().expect("no panic");
+        // and with a write of ours under way
+        let before = far.end.link.counters().work.recoveries;
+        near_cable("ip link set {} down");
+        let cable = thread::spawn(|| {
+            thread::sleep(Duration::from_secs(2));
+            near_cable("ip link set {} up");
+        });
         far.exercise(round);
+        cable.join().expect("no panic");
+        far.exercise(round + 1);
         let counters = far.end.link.counters();
-        assert!(counters.work.recoveries > 0, "{counters:?}");
+        assert!(counters.work.recoveries > before, "{counters:?}");
         eprintln!("{round} rounds, {counters:?}");
     });
 }
@@ -242,6 +252,8 @@ fn a_killed_peer_is_noticed_soon_by_a_sleeper_and_by_a_reader() {
 fn a_stopped_peer_is_still_read_and_written_and_answers_when_it_goes_on() {
     within(60, || {
         let mut far = Far::start();
+        // from now on the device has all that it needs of the peer
+        far.end.link.read(0, PAGE).expect("read");
         far.signal(Signal::STOP);
         assert_eq!(far.end.link.read(0, PAGE).expect("read"), pattern(PAGE, 9));
         far.end.link.post_write(0, &[7; PAGE]).expect("posted");

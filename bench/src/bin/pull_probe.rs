@@ -36,6 +36,9 @@ struct Options {
     /// Reads of each page
     #[arg(long, default_value_t = 2)]
     passes: usize,
+    /// How often each random word of eight bytes stands in a row: once, and nothing shrinks; 8 times, and lz4 leaves a fifth
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
     /// Seed of contents and order
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -55,7 +58,12 @@ fn main() {
     let options = Options::parse();
     let mut random = SplitMix64::new(options.seed, 0);
     let pages_count = (options.size as usize / 4096).max(1);
-    let words: Vec<u64> = (0..pages_count * PAGE_WORDS).map(|_| random.next_u64()).collect();
+    let words_count = pages_count * PAGE_WORDS;
+    let mut words: Vec<u64> = Vec::with_capacity(words_count);
+    while words.len() < words_count {
+        let count = (options.repeat as usize).min(words_count - words.len());
+        words.extend(std::iter::repeat_n(random.next_u64(), count));
+    }
     let pages = pages_in(options.order, pages_count, &mut random);
 
     let ticks = Ticks::calibrate();

@@ -69,18 +69,32 @@ fn measure(eos: &Path, floors: &Floors) -> Result<Vec<Row>, MicroError> {
     rows.push(Row::ours("eos getppid", call_us, None, floors.dispatch.trapped.median(), None));
     for (transport, carrier) in [("shm", Carrier::Shm), ("tcp", Carrier::Tcp)] {
         let floor_us = Floors::best_on_one_cpu(&floors.jumps, carrier);
-        rows.push(jump_row(&Run { eos, transport, jump: "32", memory: "64M" }, floor_us)?);
+        let aim_us = floor_us * JUMP_RATIO_MAX + JUMP_EXTRA_US;
+        let run = Run { eos, transport, jump: "1", memory: "20M" };
+        let name = format!("eos jump over {transport}");
+        rows.push(jump_row(&run, "jump_probe", &["--size", "32M"], name, floor_us, Some(aim_us))?);
+        let run = Run { eos, transport, jump: "32", memory: "64M" };
+        let name = format!("eos jump over {transport}, telling of 380 pages");
+        let args = ["--size", "128M", "--order", "sequential", "--passes", "8"];
+        rows.push(jump_row(&run, "pull_probe", &args, name, floor_us, None)?);
     }
     Ok(rows)
 }
 
-fn jump_row(run: &Run<'_>, floor_us: f64) -> Result<Row, MicroError> {
-    let (_, stats) = run.probe("pull_probe", &["--size", "128M", "--order", "sequential", "--passes", "8"])?;
+/// The median of the jumps that `program` makes.
+fn jump_row(
+    run: &Run<'_>,
+    program: &str,
+    args: &[&str],
+    name: String,
+    floor_us: f64,
+    aim_us: Option<f64>,
+) -> Result<Row, MicroError> {
+    let (_, stats) = run.probe(program, args)?;
     let (Some(p50), true) = (stats.jump_us_p50, stats.jumps > 0) else {
-        return Err(run.failure("a sequential scan with --jump 32 made no jump".to_owned()));
+        return Err(run.failure(format!("{program} with --jump {} made no jump", run.jump)));
     };
-    let aim_us = Some(floor_us * JUMP_RATIO_MAX + JUMP_EXTRA_US);
-    Ok(Row::ours(format!("eos jump over {}", run.transport), p50, stats.jump_us_p99, floor_us, aim_us))
+    Ok(Row::ours(name, p50, stats.jump_us_p99, floor_us, aim_us))
 }
 
 /// One way to run a probe.

@@ -3,8 +3,10 @@
 
 use eos_jumper::cluster::hosts::HostSpec;
 use eos_jumper::cluster::stretch::{Cluster, ConnectOptions};
+use eos_jumper::compress::Compress;
+use eos_jumper::config::JumpRule;
 use eos_jumper::worker::{Task, Terms};
-use eos_pager::fetch::LEASE;
+use eos_pager::slabs::LEASE;
 use eos_verbs::session::ClusterKey;
 use eos_verbs::{Mailbox, PAGE, Region, TransportChoice};
 use std::io::{BufRead, BufReader};
@@ -84,7 +86,16 @@ impl Drop for Daemon {
 
 /// Options that tests vary.
 pub fn options(key: &ClusterKey, transport: TransportChoice) -> ConnectOptions {
-    let terms = Terms { home_pages: 16, threshold: None, damped: false, torture: None, verbose: false };
+    let terms = Terms {
+        home_pages: 16,
+        home_pages_most: 16,
+        jump: JumpRule::Never,
+        prefetch: true,
+        compress: Compress::Auto,
+        torture: None,
+        recorded: false,
+        verbose: false,
+    };
     ConnectOptions {
         key: key.clone(),
         transport,
@@ -103,7 +114,7 @@ pub fn lease_all(cluster: &mut Cluster) -> u64 {
         link.send(&[&[LEASE]]).expect("sent");
         let from = Mailbox::new().wait(&mut cluster.links, &mut reply, Some(LIMIT));
         assert_eq!(from.expect("no error"), Some(1));
-        let granted = reply[1..].first_chunk::<8>().expect("eight bytes");
+        let granted = reply[9..].first_chunk::<8>().expect("eight bytes");
         match u64::from_le_bytes(*granted) {
             0 => return pages,
             more => pages += more,

@@ -19,10 +19,13 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// The C fixtures, built once.
+/// The C fixtures, built once; `EOS_TEST_FIXTURES` names a folder where there is no compiler.
 pub fn fixtures() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("EOS_TEST_FIXTURES") {
+            return folder.into();
+        }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
         let status =
             Command::new(root().join("scripts/fixtures")).arg(&folder).status().expect("scripts/fixtures runs");
@@ -70,18 +73,37 @@ impl Outcome {
 pub struct Running {
     pub child: Child,
     what: String,
+    /// Value of [`MARK`] in the environment of the process and of all that it starts.
+    mark: Option<OsString>,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
+/// A variable by which processes that outlive their run are found, if a test sets it to something of its own.
+pub const MARK: &str = "EOS_TEST_RUN";
+
+/// Processes that have this mark in their environment.
+fn marked(mark: &OsStr) -> Vec<u32> {
+    let mut line = OsString::from(format!("{MARK}="));
+    line.push(mark);
+    let pids =
+        std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        is_alive(*pid) && environment.split(|&byte| byte == 0).any(|entry| entry == line.as_encoded_bytes())
+    })
+    .collect()
+}
+
 pub fn start(command: &mut Command) -> Running {
     let what = format!("{command:?}");
+    let mark = command.get_envs().find(|(name, _)| *name == MARK).and_then(|(_, value)| value.map(OsStr::to_owned));
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     // SAFETY: only calls that are safe between fork and exec.
     unsafe { command.pre_exec(default_signals) };
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
     let (out, err) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
-    Running { child, what, stdout: Some(drain(out)), stderr: Some(drain(err)) }
+    Running { child, what, mark, stdout: Some(drain(out)), stderr: Some(drain(err)) }
 }
 
 /// Whoever runs the tests may ignore signals (a shell's background job: SIGINT; nohup: SIGHUP), and a child inherits that.
@@ -107,7 +129,12 @@ impl Running {
     }
 
     /// Waits for the end; panics when it does not come in time.
-    pub fn finish(mut self, limit: Duration) -> Outcome {
+    pub fn finish(self, limit: Duration) -> Outcome {
+        self.within(limit).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Waits for the end, or kills it and says so.
+    pub fn within(mut self, limit: Duration) -> Result<Outcome, String> {
         let deadline = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("waited") {
@@ -117,14 +144,36 @@ impl Running {
                 let what = self.what.clone();
                 self.kill();
                 let stderr = String::from_utf8_lossy(&self.stderr.take().map(join).unwrap_or_default()).into_owned();
-                panic!("still running after {limit:?}: {what}\n{stderr}");
+                return Err(format!("still running after {limit:?}: {what}\n{stderr}"));
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        Outcome {
+        let left = self.end_marked(Duration::from_secs(5));
+        let outcome = Outcome {
             stdout: self.stdout.take().map(join).unwrap_or_default(),
             stderr: String::from_utf8_lossy(&self.stderr.take().map(join).unwrap_or_default()).into_owned(),
             status: status.code().unwrap_or_else(|| -status.signal().expect("a signal")),
+        };
+        if left == 0 { Ok(outcome) } else { Err(format!("{left} processes were left behind: {}", self.what)) }
+    }
+
+    /// Gives marked processes a while to end, then kills them by pid; returns how many that were.
+    fn end_marked(&self, patience: Duration) -> usize {
+        let Some(mark) = &self.mark else { return 0 };
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = marked(mark);
+            if left.is_empty() {
+                return 0;
+            }
+            if Instant::now() >= deadline {
+                for pid in &left {
+                    // SAFETY: a system call without pointers, on a process that this test has started. It may be gone.
+                    unsafe { libc::kill(i32::try_from(*pid).expect("a pid"), libc::SIGKILL) };
+                }
+                return left.len();
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -133,6 +182,7 @@ impl Running {
         // SAFETY: a system call without pointers, on the group that this test has made.
         unsafe { libc::kill(-group, libc::SIGKILL) };
         let _ = self.child.wait();
+        self.end_marked(Duration::ZERO);
     }
 }
 
@@ -253,9 +303,22 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
 }
 
 /// The children of a process.
+/// Children of a daemon or of a run, and the run's local peers: nobody's children, known by the standard error that they share.
 pub fn children(pid: u32) -> Vec<u32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    listed.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    let mut found: Vec<u32> = listed.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let stderr = |pid: u32| std::fs::read_link(format!("/proc/{pid}/fd/2")).ok();
+    let own = stderr(pid);
+    let is_worker = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"eos-rdma\0worker\0") && own.is_some() && stderr(*pid) == own
+    };
+    let all = std::fs::read_dir("/proc").expect("/proc");
+    let all = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    found.extend(all.filter(is_worker));
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 pub fn is_root() -> bool {

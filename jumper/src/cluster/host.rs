@@ -1,5 +1,6 @@
 //! Facts about this host.
 
+use crate::spare::Spare;
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
@@ -25,12 +26,9 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes of memory the kernel could give out now without swapping (MemAvailable, proc_meminfo(5)).
+/// Bytes of memory that this process could be given now without swapping, its control groups considered ([`Spare`]).
 pub fn memory_available() -> io::Result<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map(|kib| kib << 10).ok_or_else(|| io::Error::other("/proc/meminfo has no MemAvailable"))
+    Ok(Spare::open()?.read()?.available)
 }
 
 /// What helps against [`lockable_bytes`].

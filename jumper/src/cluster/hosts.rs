@@ -15,7 +15,7 @@ pub const DEFAULT_PORT: u16 = 7471;
 pub const MAX_PEERS: usize = 15;
 
 /// One peer as the hosts file names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HostSpec {
     /// Name or address, without brackets.
     pub host: String,

@@ -4,7 +4,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::host::random;
 use crate::cluster::lease::LeasePool;
 use crate::cluster::messages::{Reach, WorkerSetup};
-use crate::cluster::spawn::{Worker, spawn_worker};
+use crate::cluster::spawn::{Stranger, spawn_stranger};
 use crate::cluster::stretch::{ConnectOptions, Peer, node_id};
 use crate::cluster::wires::{pass_wires, wires_pair};
 use eos_verbs::{NodeId, TransportKind, Wires};
@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 
 /// The worker processes of one run on this host; `workers[0]` is node 1. Dropping this ends them.
 pub struct LocalWorkers {
-    workers: Vec<Worker>,
+    workers: Vec<Stranger>,
 }
 
 impl LocalWorkers {
@@ -41,7 +41,7 @@ impl LocalWorkers {
             };
             let (control, theirs) = UnixStream::pair().map_err(ClusterError::local("make a socket"))?;
             let exe = options.worker_exe.as_deref();
-            let worker = spawn_worker(exe, &setup, theirs.as_fd(), pool.file())
+            let worker = spawn_stranger(exe, &setup, theirs.as_fd(), pool.file())
                 .map_err(ClusterError::local("start a local peer"))?;
             local.workers.push(worker);
             peers.push(Peer {
@@ -82,7 +82,7 @@ impl LocalWorkers {
 
     /// The processes, for tests and tables.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
-        self.workers.iter().map(|worker| worker.process.id())
+        self.workers.iter().map(|worker| worker.pid.as_raw_nonzero().get().cast_unsigned())
     }
 
     fn door(&self, peer: &Peer) -> &UnixStream {
@@ -92,9 +92,8 @@ impl LocalWorkers {
 
 impl Drop for LocalWorkers {
     fn drop(&mut self) {
-        for worker in &mut self.workers {
-            let _ = worker.process.kill();
-            let _ = worker.process.wait();
+        for worker in &self.workers {
+            let _ = rustix::process::pidfd_send_signal(&worker.handle, rustix::process::Signal::KILL);
         }
     }
 }

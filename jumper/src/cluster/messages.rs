@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of these messages and of everything the nodes of a run say to each other.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// Names one run; drawn at random by home.
 pub type RunId = [u8; 16];

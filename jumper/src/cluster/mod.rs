@@ -11,6 +11,7 @@
 //! | `lease` | memory that the daemon's workers share |
 //! | `cpu` | which processor features a peer lacks |
 //! | `watchdog` | notices that a process of the run is gone |
+//! | `last_words` | what a worker says whose link with home has failed |
 
 mod admit;
 pub mod choice;
@@ -19,13 +20,15 @@ pub mod dial;
 mod error;
 pub mod host;
 pub mod hosts;
+pub mod last_words;
 pub mod lease;
+pub mod lender;
 mod local;
 pub mod messages;
 pub mod serve;
 mod shared_bytes;
-mod signal_set;
-mod spawn;
+pub(crate) mod signal_set;
+pub(crate) mod spawn;
 pub mod stretch;
 pub mod watchdog;
 mod wires;

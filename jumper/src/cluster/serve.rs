@@ -14,7 +14,7 @@ use crate::low_fds::fill_standard;
 use crate::say::say;
 use crate::size::Size;
 use eos_verbs::session::ClusterKey;
-use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// Calls that are dealt with at the same time; more wait in the kernel's queue.
 pub const CALLS_MAX: usize = 64;
+
+/// Between two looks at what the workers hold.
+const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 const CALL_STACK_BYTES: usize = 512 << 10;
 
@@ -163,6 +166,7 @@ impl Daemon {
                 }
             }
             self.workers.bury_dead(&self.shared);
+            self.workers.note_returns(&self.shared);
             let _ = rustix::io::read(&self.shared.wake, &mut [0u8; 8]);
             while let Ok(start) = self.starts.try_recv() {
                 self.workers.start_run(&self.shared, start);
@@ -178,7 +182,8 @@ impl Daemon {
             fds.push(PollFd::new(&self.tcp, PollFlags::IN));
             fds.extend(self.unix.iter().map(|unix| PollFd::new(unix, PollFlags::IN)));
         }
-        match rustix::event::poll(&mut fds, None) {
+        let look = self.workers.any().then_some(LOOK);
+        match rustix::event::poll(&mut fds, look.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(errno) => Err(local("wait for calls")(errno.into())),
         }

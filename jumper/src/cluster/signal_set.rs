@@ -5,33 +5,45 @@
 //! The calls here take pointers to signal sets on this function's own stack, which libc fills or
 //! reads during the call only. A zeroed `sigset_t` is a valid empty set on Linux.
 
+use crate::gateway::{is_error, syscall6};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
-/// All signals are blocked in this thread, and in threads it starts, until this is dropped.
+/// All signals are blocked in this thread, and in threads it starts, until this is dropped. All: also 32 and 33, which the C
+/// library's own calls leave out, and which a program's handlers may be for.
 #[derive(Debug)]
 pub struct SignalsBlocked {
-    before: libc::sigset_t,
+    before: u64,
 }
 
 impl SignalsBlocked {
     /// Blocks all signals in the calling thread.
     pub fn all() -> io::Result<SignalsBlocked> {
-        // SAFETY: see the top of this file.
-        let before = unsafe {
-            let mut all: libc::sigset_t = std::mem::zeroed();
-            libc::sigfillset(&mut all);
-            change_mask(libc::SIG_SETMASK, &all)?
-        };
-        Ok(SignalsBlocked { before })
+        set_kernel_mask(!0).map(|before| SignalsBlocked { before })
     }
+}
+
+/// Blocks all signals in the calling thread, one that the runtime has started, for good. It starts with [`SignalsBlocked`] in place; but
+/// glibc lets signal 32 in again in every thread that it starts, and 33 where it makes its first.
+pub fn block_for_good() {
+    let _ = set_kernel_mask(!0);
 }
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        let _ = change_mask(libc::SIG_SETMASK, &self.before);
+        let _ = set_kernel_mask(self.before);
     }
+}
+
+/// Sets this thread's mask (bit n-1 for signal n) and returns the one before.
+fn set_kernel_mask(mask: u64) -> io::Result<u64> {
+    let mut before = 0_u64;
+    let (new, old) = (&raw const mask as u64, &raw mut before as u64);
+    // SAFETY: the kernel reads and writes eight bytes of this function's own variables.
+    let result =
+        unsafe { syscall6(libc::SYS_rt_sigprocmask.cast_unsigned(), [libc::SIG_SETMASK as u64, new, old, 8, 0, 0]) };
+    if is_error(result) { Err(io::Error::from_raw_os_error(-result as i32)) } else { Ok(before) }
 }
 
 /// From now on a write to a closed pipe or socket is an error and nothing else. For processes of our

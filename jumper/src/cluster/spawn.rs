@@ -60,13 +60,75 @@ pub fn spawn_worker(
     let (door, parent) = UnixStream::pair()?;
     let setup = memory_file(&encode(setup))?;
     let inheritance = Inheritance { parent: parent.as_fd(), control, lease, setup: setup.as_fd() };
-    let process = spawn(exe.unwrap_or(Path::new(OWN_EXE)), &inheritance)?;
-    Ok(Worker { process, door })
+    let mut command = command(exe, &inheritance);
+    let (numbers, parent) = (inheritance.numbers(), rustix::process::getpid());
+    // SAFETY: `die_with` and `prepare_child` keep to async-signal-safe calls, see the top of this file.
+    unsafe { command.pre_exec(move || die_with(parent).and_then(|()| prepare_child(&numbers))) };
+    Ok(Worker { process: command.spawn()?, door })
 }
 
-fn spawn(exe: &Path, inheritance: &Inheritance<'_>) -> io::Result<Child> {
+/// A worker that is no child of this process, which hosts a program that may wait for all of its children.
+pub struct Stranger {
+    /// The process.
+    pub pid: Pid,
+    /// The same, safe from the number's being used again.
+    pub handle: OwnedFd,
+    /// For `session::pass::send_channel`.
+    pub door: UnixStream,
+}
+
+/// Starts a worker as a child of nobody. It ends when `control`'s other end is closed.
+pub fn spawn_stranger(
+    exe: Option<&Path>,
+    setup: &WorkerSetup,
+    control: BorrowedFd<'_>,
+    lease: BorrowedFd<'_>,
+) -> io::Result<Stranger> {
+    let (door, parent) = UnixStream::pair()?;
+    let setup = memory_file(&encode(setup))?;
+    let inheritance = Inheritance { parent: parent.as_fd(), control, lease, setup: setup.as_fd() };
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let mut command = command(exe, &inheritance);
+    let (numbers, tell_to) = (inheritance.numbers(), tell.as_raw_fd());
+    // SAFETY: `leave_parent` and `prepare_child` keep to async-signal-safe calls, see the top of this file.
+    unsafe { command.pre_exec(move || leave_parent(tell_to).and_then(|()| prepare_child(&numbers))) };
+    // The process that is waited for here has ended as soon as the worker was born.
+    let mut between = command.spawn()?;
+    let between_pid = between.id();
+    match between.wait() {
+        // The program ignores SIGCHLD, so the kernel has waited for it.
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {}
+        ended => drop(ended?),
+    }
+    forget_child_signal(between_pid.cast_signed());
+    drop(tell);
+    let mut number = [0; 4];
+    if rustix::io::read(&told, &mut number)? != number.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let pid = Pid::from_raw(i32::from_ne_bytes(number)).ok_or(io::ErrorKind::UnexpectedEof)?;
+    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    Ok(Stranger { pid, handle, door })
+}
+
+/// The program, which may have a handler for SIGCHLD, is not told of a child that is not its own. (The signal is blocked here if so.)
+fn forget_child_signal(pid: i32) {
+    // SAFETY: system calls that read and write this function's own variables.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let now: libc::timespec = std::mem::zeroed();
+        if libc::sigtimedwait(&set, &mut info, &now) == libc::SIGCHLD && info.si_pid() != pid {
+            libc::syscall(libc::SYS_rt_sigqueueinfo, libc::getpid(), libc::SIGCHLD, &raw const info);
+        }
+    }
+}
+
+fn command(exe: Option<&Path>, inheritance: &Inheritance<'_>) -> Command {
     let numbers = inheritance.numbers();
-    let mut command = Command::new(exe);
+    let mut command = Command::new(exe.unwrap_or(Path::new(OWN_EXE)));
     command
         .arg0("eos-rdma")
         .arg(WORKER_COMMAND)
@@ -74,18 +136,38 @@ fn spawn(exe: &Path, inheritance: &Inheritance<'_>) -> io::Result<Child> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let parent = rustix::process::getpid();
-    // SAFETY: `prepare_child` keeps to async-signal-safe calls, see the top of this file.
-    unsafe { command.pre_exec(move || prepare_child(parent, &numbers)) };
-    command.spawn()
+    command
 }
 
-/// In the child: only the given descriptors stay open, no signal is blocked, and it dies with its parent.
-fn prepare_child(parent: Pid, keep: &[RawFd]) -> io::Result<()> {
+/// In the child: it dies with its parent.
+fn die_with(parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
+    Ok(())
+}
+
+/// In the child: goes on as a child of its own, whose number it tells, and ends itself.
+fn leave_parent(tell_to: RawFd) -> io::Result<()> {
+    // SAFETY: this process has one thread, which makes plain system calls until it executes the worker.
+    unsafe {
+        match libc::fork() {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                let number = libc::getpid().to_ne_bytes();
+                match libc::write(tell_to, number.as_ptr().cast(), number.len()) {
+                    4 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                }
+            }
+            _ => libc::_exit(0),
+        }
+    }
+}
+
+/// In the child: only the given descriptors stay open, and no signal is blocked.
+fn prepare_child(keep: &[RawFd]) -> io::Result<()> {
     rustix::process::setsid()?;
     // SAFETY: plain system calls on numbers and on a local signal set.
     unsafe {

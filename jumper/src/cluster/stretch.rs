@@ -111,8 +111,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Starts `count` workers of `memory` bytes each on this host, without a daemon. They end with
-    /// the thread that calls this.
+    /// Starts `count` workers of `memory` bytes each on this host, without a daemon. They end when
+    /// this process does.
     pub fn local(count: usize, memory: u64, options: &ConnectOptions) -> Result<Cluster, ClusterError> {
         let transport = match options.transport {
             TransportChoice::Tcp => TransportKind::Tcp,
@@ -141,14 +141,20 @@ impl Cluster {
     pub fn watched(&self) -> Result<Vec<Watched>, ClusterError> {
         let mut watched = Vec::new();
         for (peer, link) in self.peers.iter().zip(self.links.iter().skip(1).flatten()) {
-            for fd in [peer.control.as_fd(), link.liveness_fd()] {
+            for (fd, speaks) in [(peer.control.as_fd(), true), (link.liveness_fd(), false)] {
                 let copy = ClusterError::local("copy a descriptor");
                 let fd = fd.try_clone_to_owned().map_err(copy)?;
                 let name = peer.name.clone();
-                watched.push(Watched { name, fd });
+                watched.push(Watched { name, fd, speaks });
             }
         }
         Ok(watched)
+    }
+
+    /// The sockets that the workers keep as a sign of life, on which they can be called.
+    pub fn doors(&self) -> Result<Vec<OwnedFd>, ClusterError> {
+        let copy = |peer: &Peer| peer.control.try_clone().map_err(ClusterError::local("copy a descriptor"));
+        self.peers.iter().map(copy).collect()
     }
 
     /// One line for each peer: transport, why, memory, and what it lacks; and one for each link between peers.

@@ -1,6 +1,7 @@
 //! Notices at once that another process of the run is gone.
 
-use crate::cluster::signal_set::SignalsBlocked;
+use crate::cluster::last_words;
+use crate::cluster::signal_set::{SignalsBlocked, block_for_good};
 use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +16,8 @@ pub struct Watched {
     pub name: String,
     /// The socket.
     pub fd: OwnedFd,
+    /// Whether it is the process's sign of life, on which it may say why it ends.
+    pub speaks: bool,
 }
 
 const ARMED: u8 = 0;
@@ -31,18 +34,22 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts to watch. `on_death` gets the name of the first process that is gone; it runs on the
+    /// Starts to watch. `on_death` gets the name of the first process that is gone, and its last words; it runs on the
     /// watchdog's small thread, with all signals blocked, and usually ends the process.
-    pub fn start(watched: Vec<Watched>, on_death: impl FnOnce(&str) + Send + 'static) -> io::Result<Watchdog> {
+    pub fn start(
+        watched: Vec<Watched>,
+        on_death: impl FnOnce(&str, Option<String>) + Send + 'static,
+    ) -> io::Result<Watchdog> {
         let state = Arc::new(AtomicU8::new(ARMED));
         let wake = Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?);
         let (their_state, their_wake) = (Arc::clone(&state), Arc::clone(&wake));
         let body = move || {
+            block_for_good();
             let Some(gone) = wait(&watched, &their_wake) else {
                 return;
             };
             if swap(&their_state, FIRED) {
-                on_death(&gone.name);
+                on_death(&gone.name, if gone.speaks { last_words::hear(&gone.fd) } else { None });
             }
         };
         let blocked = SignalsBlocked::all()?;
@@ -99,7 +106,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         let name = name.to_owned();
         let fd = theirs.into();
-        (ours, Watched { name, fd })
+        (ours, Watched { name, fd, speaks: true })
     }
 
     #[test]
@@ -107,12 +114,24 @@ mod tests {
         let (_alive, one) = watched("one");
         let (gone, two) = watched("two");
         let (tell, told) = mpsc::channel();
-        let callback = move |name: &str| tell.send(name.to_owned()).expect("a listener");
+        let callback = move |name: &str, words| tell.send((name.to_owned(), words)).expect("a listener");
         let watchdog = Watchdog::start(vec![one, two], callback).expect("a thread");
         assert!(told.recv_timeout(Duration::from_millis(50)).is_err(), "all are alive");
         drop(gone);
-        assert_eq!(told.recv_timeout(LIMIT).expect("told"), "two");
+        assert_eq!(told.recv_timeout(LIMIT).expect("told"), ("two".to_owned(), None));
         assert!(!watchdog.disarm(), "too late");
+    }
+
+    #[test]
+    fn what_the_process_said_last_on_its_sign_of_life_is_passed_on() {
+        use std::io::Write;
+        let (mut gone, one) = watched("one");
+        let (tell, told) = mpsc::channel();
+        let callback = move |_: &str, words| tell.send(words).expect("a listener");
+        Watchdog::start(vec![one], callback).expect("a thread");
+        gone.write_all(b"no way home").expect("written");
+        drop(gone);
+        assert_eq!(told.recv_timeout(LIMIT).expect("told").as_deref(), Some("no way home"));
     }
 
     #[test]
@@ -120,7 +139,7 @@ mod tests {
         use std::io::Write;
         let (mut alive, one) = watched("one");
         let (tell, told) = mpsc::channel();
-        let callback = move |_: &str| tell.send(()).expect("a listener");
+        let callback = move |_: &str, _| tell.send(()).expect("a listener");
         Watchdog::start(vec![one], callback).expect("a thread");
         alive.write_all(b"hello").expect("written");
         assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
@@ -130,7 +149,7 @@ mod tests {
     fn after_disarming_nothing_is_said() {
         let (gone, one) = watched("one");
         let (tell, told) = mpsc::channel::<()>();
-        let callback = move |_: &str| tell.send(()).expect("a listener");
+        let callback = move |_: &str, _| tell.send(()).expect("a listener");
         let watchdog = Watchdog::start(vec![one], callback).expect("a thread");
         assert!(watchdog.disarm());
         drop(gone);

@@ -8,12 +8,14 @@
 
 use crate::cluster::ClusterError;
 use crate::cluster::dial::Caller;
+use crate::cluster::last_words;
 use crate::cluster::lease::Lease;
 use crate::cluster::messages::{LinkReport, Reach, RunId, SetupReport, Topology, WorkerSetup, encode};
 use crate::cluster::signal_set::ignore_sigpipe;
 use crate::cluster::stretch::Link;
 use crate::cluster::watchdog::{Watchdog, Watched};
 use crate::cluster::wires::WireBox;
+use crate::jump::recall;
 use crate::low_fds::fill_standard;
 use crate::say::say;
 use eos_verbs::session::ClusterKey;
@@ -32,6 +34,9 @@ const AGAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long home may be busy with other peers; when home is gone the watchdog ends this process.
 const HOME_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long the watchdog may take to notice that home is gone.
+const HOME_NOTICED: Duration = Duration::from_millis(300);
 
 /// Exit status of a worker whose home is gone; the daemon logs it.
 pub const EXIT_HOME_GONE: i32 = 3;
@@ -106,7 +111,14 @@ pub enum WorkerError {
 
 /// Sets this process up as a worker and hands over to `run`, on the same thread.
 pub fn enter(args: WorkerArgs, run: fn(WorkerStart) -> !) -> Result<std::convert::Infallible, WorkerError> {
-    run(join(args)?)
+    match join(args) {
+        Ok(start) => run(start),
+        Err(error) => {
+            // If home is gone, which is no error, the watchdog ends this process first.
+            std::thread::sleep(HOME_NOTICED);
+            Err(error)
+        }
+    }
 }
 
 /// Sets this process up as a worker.
@@ -158,9 +170,12 @@ fn take_descriptors(args: WorkerArgs) -> Result<[OwnedFd; 4], WorkerError> {
 }
 
 fn watch_home(control: OwnedFd) -> Result<Watchdog, WorkerError> {
-    let home = Watched { name: "home".to_owned(), fd: control };
+    last_words::keep(&control).map_err(local("watch home"))?;
+    let copy = control.try_clone().map_err(local("watch home"))?;
+    recall::listen(copy.into()).map_err(local("listen to home"))?;
+    let home = Watched { name: "home".to_owned(), fd: control, speaks: false };
     // SAFETY: _exit ends the process without running anything else of it.
-    let end = |_: &str| unsafe { libc::_exit(EXIT_HOME_GONE) };
+    let end = |_: &str, _| unsafe { libc::_exit(EXIT_HOME_GONE) };
     Watchdog::start(vec![home], end).map_err(local("watch home"))
 }
 

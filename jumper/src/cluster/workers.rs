@@ -28,6 +28,8 @@ struct Running {
     slot: u8,
     process: Child,
     since: Instant,
+    /// Bytes it held at the last look.
+    held: u64,
 }
 
 impl Workers {
@@ -85,8 +87,26 @@ impl Workers {
             slot: terms.slot,
             process: worker.process,
             since: Instant::now(),
+            held: 0,
         });
         Ok((pid, terms.limit_bytes))
+    }
+
+    /// Whether there is anything to look after.
+    pub fn any(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Tells of memory that has come back.
+    pub fn note_returns(&mut self, shared: &Shared) {
+        for worker in &mut self.running {
+            let held = lock(&shared.pool).held(worker.slot);
+            if let Some(given) = worker.held.checked_sub(held).filter(|given| *given > 0) {
+                let run = short(&worker.run_id);
+                say(format_args!("run {run} gave {} back, holds {}", Size(given), Size(held)));
+            }
+            worker.held = held;
+        }
     }
 
     /// Waits for workers that have ended, and takes back what they held.

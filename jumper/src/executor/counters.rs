@@ -13,21 +13,29 @@ impl Executor {
     /// This node's counters as they stand.
     pub(crate) fn counters(&self) -> NodeCounters {
         let pager = &self.pager.counters;
-        let wires = self.pager.links.iter().flatten().map(|link| link.counters());
-        let (sent, received) =
-            wires.fold((0, 0), |(sent, received), wire| (sent + wire.bytes_sent, received + wire.bytes_received));
+        let verdicts = self.pager.prefetch_verdicts();
+        let wires = || self.pager.links.iter().flatten().map(|link| link.counters());
         NodeCounters {
             cpu_ns: cpu_ns(),
             pulls: pager.pulls,
+            prefetched: pager.prefetched,
+            prefetch_used: verdicts.used,
+            prefetch_wasted: verdicts.wasted,
             pushes: pager.pushes,
             faults: pager.faults,
             resident_bytes_max: pager.resident_max() * PAGE_SIZE,
             jumps: self.tally.jumps,
             clean_drops: pager.clean_drops,
+            zero_drops: pager.zero_drops,
             zero_fills: pager.zero_fills,
+            given_back_bytes: pager.given_back * PAGE_SIZE,
             forwarded_syscalls: self.tally.forwarded,
-            bytes_sent: sent,
-            bytes_received: received,
+            sleepers: self.tally.sleepers,
+            bytes_sent: wires().map(|wire| wire.bytes_sent).sum(),
+            bytes_received: wires().map(|wire| wire.bytes_received).sum(),
+            saved_sent: wires().map(|wire| wire.saved_sent).sum(),
+            saved_received: wires().map(|wire| wire.saved_received).sum(),
+            work_requests: wires().map(|wire| wire.work.into()).sum(),
             pull: self.pager.pull_latency.clone(),
             jump: self.tally.jump_latency.clone(),
         }
@@ -37,7 +45,7 @@ impl Executor {
     pub(super) fn gather(&mut self, exit_status: i32) -> Option<RunStats> {
         let home = self.home.as_ref().filter(|home| home.report.is_some())?;
         let wall = home.started.elapsed();
-        let reasons = home.transport_reasons.clone();
+        let reasons = home.alarms.get().map(|alarms| alarms.transport_reasons.clone()).unwrap_or_default();
         let mut reports = Vec::new();
         for node in 0..self.pager.nodes.len() {
             let transport = self.pager.links.get(node).and_then(Option::as_ref);
@@ -63,7 +71,7 @@ impl Executor {
 
 /// Processor time of this thread, which hosts the program here.
 fn cpu_ns() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let nanoseconds = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32).as_nanos();
     u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }

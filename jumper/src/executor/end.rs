@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use eos_verbs::NodeId;
 
 use super::Executor;
+use crate::cluster::last_words;
 use crate::jump::messages;
 use crate::say::say;
 use crate::{EXIT_OWN_ERROR, RunError};
@@ -25,8 +26,22 @@ pub fn fail(text: &str) -> ! {
 impl Executor {
     /// The program has called exit_group(2), at home: peers report and end, then this process does.
     pub(super) fn exit(&mut self, status: i32) -> ! {
+        self.end_record();
         let gathered = self.gather(status & 0xff);
-        if let Some(watchdog) = self.home.as_ref().and_then(|home| home.watchdog.as_ref())
+        self.leave_peers();
+        if let (Some(home), Some(stats)) = (self.home.as_mut(), gathered)
+            && let Some(report) = home.report.take()
+        {
+            report(&stats);
+        }
+        // SAFETY: as in `fail`; the program's own exit handlers have run already.
+        unsafe { libc::_exit(status) }
+    }
+
+    /// The peers' part in this process's run is over.
+    pub(crate) fn leave_peers(&mut self) {
+        let alarms = self.home.as_ref().and_then(|home| home.alarms.get());
+        if let Some(watchdog) = alarms.and_then(|alarms| alarms.watchdog.as_ref())
             && !watchdog.disarm()
         {
             // a peer was lost a moment ago: the watchdog is ending this process
@@ -37,13 +52,6 @@ impl Executor {
         for link in self.pager.links.iter_mut().flatten() {
             let _ = link.send(&[&[messages::BYE]]);
         }
-        if let (Some(home), Some(stats)) = (self.home.as_mut(), gathered)
-            && let Some(report) = home.report.take()
-        {
-            report(&stats);
-        }
-        // SAFETY: as in `fail`; the program's own exit handlers have run already.
-        unsafe { libc::_exit(status) }
     }
 
     /// The run cannot go on. A worker tells home, which prints it; home prints and ends.
@@ -51,7 +59,9 @@ impl Executor {
         let text = error.to_string();
         if !self.at_home() {
             if let Some(home) = self.pager.links[NodeId::HOME.0 as usize].as_mut() {
-                let _ = home.send(&[&[messages::TROUBLE], text.as_bytes()]);
+                if home.send(&[&[messages::TROUBLE], text.as_bytes()]).is_err() {
+                    last_words::speak(&text);
+                }
                 // Home ends by itself; leaving first would look like a lost peer.
                 std::thread::sleep(std::time::Duration::from_secs(1));
             }

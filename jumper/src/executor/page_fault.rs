@@ -15,23 +15,45 @@ impl Executor {
             return self.on_signal(trap);
         }
         let page = PageNumber::from_addr(trap.address);
-        let may_leave = self.arrival.may_leave(trap.frame.rip());
+        let may_leave = self.may_leave(trap);
         if let Some(node) = self.torture_step(may_leave)? {
             return Ok(Next::Jump(node));
         }
+        let from = self.pager.would_pull_from(page);
         // A tortured run jumps when its seed says so and never else, so that the same seed does the same again.
         if self.torture.is_none()
-            && let Some(node) = self.pager.would_pull_from(page)
-            && let Some(target) = self.threshold.on_pull(node.0)
-            && may_leave
-            && self.pager.nodes[usize::from(target)].executes
+            && let Some(node) = from
+            && let Some(target) = self.advise(node, page, may_leave)
         {
-            return Ok(Next::Jump(NodeId(target)));
+            return Ok(Next::Jump(target));
         }
-        match self.pager.fault(page, trap.frame.fault_is_write())? {
+        self.pager.asks(trap.thread.id, self.most_along(from));
+        let outcome = self.pager.fault(page, trap.frame.fault_is_write())?;
+        let along = self.pager.take_along();
+        if let Some(node) = from {
+            self.advisor.on_more(node.0, u32::try_from(along).unwrap_or(u32::MAX));
+        }
+        self.keep_books();
+        match outcome {
             Fault::Resolved => Ok(Next::Resume),
             Fault::NotOurs => self.on_signal(trap),
         }
+    }
+
+    /// How many pages may come along with one from this node: as many as are pulled before execution goes there.
+    fn most_along(&self, from: Option<NodeId>) -> u64 {
+        let may_follow = |node: &NodeId| self.torture.is_none() && self.pager.nodes[node.index()].executes;
+        from.filter(may_follow).and_then(|node| self.advisor.left(node.0)).map_or(u64::MAX, u64::from)
+    }
+
+    /// Whether execution may leave this node now, because of this trap. Of several threads each has to get on before it may make
+    /// all of them leave.
+    pub(super) fn may_leave(&mut self, trap: &mut Trap<'_>) -> bool {
+        let registers = trap.frame.fingerprint();
+        if self.threads == 1 {
+            return self.arrival.may_leave(registers);
+        }
+        trap.thread.arrival.may_leave(registers) && !trap.thread.is_guest() && self.crew.may_move()
     }
 
     /// A random eviction or jump, if this run is tortured. Returns where to jump.
@@ -57,6 +79,10 @@ impl Executor {
             return Ok(Next::Jump(NodeId::HOME));
         }
         if trap.signal == libc::SIGSEGV && self.grow_down(trap.address)? {
+            return Ok(Next::Resume);
+        }
+        let sent = trap.info.si_code <= 0;
+        if sent && trap.thread.holds(trap.info) {
             return Ok(Next::Resume);
         }
         self.deliver(trap)?;

@@ -1,6 +1,7 @@
 //! `/proc/self/exe`: the program asks for itself and must not find the runtime.
 
 use super::Executor;
+use super::own_memory::is_memory;
 use crate::RunError;
 use crate::gateway::{Call, GuestMemory, to_page_end};
 
@@ -13,7 +14,10 @@ impl Executor {
         let Some(home) = &self.home else { return Ok(None) };
         let exe = home.exe.clone();
         let Some((path, buffer)) = path_and_buffer(call) else { return Ok(None) };
-        if !self.names_own_exe(args[path])? {
+        let mut bytes = [0; NAME_BYTES_MAX];
+        let name = self.short_name(args[path], &mut bytes)?;
+        self.memory_opened |= is_memory(name);
+        if !is_own_exe(name) {
             return Ok(None);
         }
         let Some(buffer) = buffer else {
@@ -30,19 +34,12 @@ impl Executor {
         Ok(Some(if stored < 0 { stored } else { count as i64 }))
     }
 
-    /// On a peer, where the program's process is not known: whether the path could be its link.
+    /// On a peer, where the program's process is not known: whether the path could be its link, or its memory.
     pub(super) fn may_name_own_exe(&mut self, call: &Call, args: &[u64; 6]) -> Result<bool, RunError> {
         let Some((path, _)) = path_and_buffer(call) else { return Ok(true) };
         let mut bytes = [0; NAME_BYTES_MAX];
         let name = self.short_name(args[path], &mut bytes)?;
-        Ok(name.starts_with(b"/proc/") && name.ends_with(b"/exe"))
-    }
-
-    fn names_own_exe(&mut self, path: u64) -> Result<bool, RunError> {
-        let mut bytes = [0; NAME_BYTES_MAX];
-        let name = self.short_name(path, &mut bytes)?;
-        let own = format!("/proc/{}/exe", std::process::id());
-        Ok(matches!(name, b"/proc/self/exe" | b"/proc/thread-self/exe") || name == own.as_bytes())
+        Ok(is_memory(name) || name.starts_with(b"/proc/") && name.ends_with(b"/exe"))
     }
 
     /// The path at `path`, cut at the size of the buffer; empty if it cannot be read.
@@ -59,6 +56,13 @@ impl Executor {
         }
         Ok(bytes.split(|&byte| byte == 0).next().unwrap_or(&[]))
     }
+}
+
+/// Whether the path is the link to the own executable.
+pub(crate) fn is_own_exe(name: &[u8]) -> bool {
+    let own = || format!("/proc/{}/exe", std::process::id());
+    matches!(name, b"/proc/self/exe" | b"/proc/thread-self/exe")
+        || (name.starts_with(b"/proc/") && name == own().as_bytes())
 }
 
 /// The argument with the path, and for readlink(2) the one with the buffer. None: not a call that is answered here.

@@ -7,12 +7,13 @@
 //!
 //! The XSAVE area of a frame is borrowed from the kernel's own signal frame for the time of one call.
 
-use super::{Executor, Trap};
+use super::{Executor, Trap, Work};
 use crate::RunError;
 use crate::executor::Done;
 use crate::gateway::{Call, GuestMemory, syscall6};
-use crate::signals::{AltStack, FpState, KernelSigaction, pop_frame, push_frame};
-use crate::traps::{OWNED, bit, take_signal};
+use crate::signals::{Actions, AltStack, FpState, KernelSigaction, SIGNAL_MAX, pop_frame, push_frame};
+use crate::threads::{Guest, Hosted};
+use crate::traps::{OWNED, bit, set_disposition, take_signal};
 use zerocopy::IntoBytes;
 
 const EFAULT: i64 = -(libc::EFAULT as i64);
@@ -32,37 +33,37 @@ impl Executor {
         trap: &mut Trap<'_>,
     ) -> Result<Done, RunError> {
         let result = match i64::from(call.number) {
-            libc::SYS_rt_sigaction => self.sigaction(args)?,
+            libc::SYS_rt_sigaction => self.sigaction(args, trap.thread)?,
             libc::SYS_rt_sigprocmask => self.sigprocmask(args, trap)?,
-            libc::SYS_sigaltstack => self.sigaltstack(args, trap.frame.rsp())?,
+            libc::SYS_sigaltstack => self.sigaltstack(args, trap)?,
             libc::SYS_rt_sigreturn => return self.sigreturn(trap),
-            libc::SYS_rt_sigsuspend | libc::SYS_pause => self.suspend(call, args, trap)?,
+            libc::SYS_rt_sigsuspend | libc::SYS_pause => return self.suspend(call, args, trap),
             libc::SYS_rt_sigpending => {
                 let mut pending = 0_u64;
                 // SAFETY: the kernel writes eight bytes to the runtime's own variable.
                 unsafe {
                     syscall6(libc::SYS_rt_sigpending.cast_unsigned(), [(&raw mut pending) as u64, 8, 0, 0, 0, 0])
                 };
-                self.store(args[0], &pending.to_le_bytes())?
+                self.store(args[0], &(pending | trap.thread.held()).to_le_bytes())?
             }
-            _ => return self.plain(call, args).map(Done::Result),
+            _ => return self.plain(call, args, trap),
         };
         Ok(Done::Result(result))
     }
 
-    fn sigaction(&mut self, args: [u64; 6]) -> Result<i64, RunError> {
+    fn sigaction(&mut self, args: [u64; 6], thread: &mut Hosted) -> Result<i64, RunError> {
         let [signal, new, old, set_bytes, ..] = args;
         let signal = signal as i32;
         let mut action = KernelSigaction::default();
         if new != 0 && self.with_guest(|guest| guest.read(new, action.as_mut_bytes()))?.is_err() {
             return Ok(EFAULT);
         }
-        let before = match self.actions.set(signal, (new != 0).then_some(&action), set_bytes) {
+        let before = match self.actions_of(&mut thread.guest).set(signal, (new != 0).then_some(&action), set_bytes) {
             Ok(before) => before,
             Err(errno) => return Ok(-i64::from(errno.raw_os_error())),
         };
         if new != 0 {
-            self.tell_kernel(signal, &action);
+            self.tell_kernel(signal, &action, thread);
         }
         if old != 0 {
             return self.store(old, before.as_bytes());
@@ -70,35 +71,12 @@ impl Executor {
         Ok(0)
     }
 
-    /// The kernel's own disposition follows the program's, but for the signals that the runtime lives by.
-    fn tell_kernel(&mut self, signal: i32, action: &KernelSigaction) {
-        const DEFAULT: u64 = libc::SIG_DFL as u64;
-        const IGNORE: u64 = libc::SIG_IGN as u64;
-        if OWNED.contains(&signal) {
-            return;
-        }
-        let handled = !matches!(action.handler, DEFAULT | IGNORE);
-        let told = if handled {
-            self.handled |= bit(signal);
-            take_signal(signal, self.handled)
-        } else {
-            self.handled &= !bit(signal);
-            set_kernel_action(signal, action.handler as usize, action.flags as i32);
-            Ok(())
-        };
-        debug_assert!(told.is_ok(), "the program's signal number was checked");
-        // While a system call or a fault is handled, signals with handlers wait; others act at once, as natively.
-        for owned in OWNED {
-            let _ = take_signal(owned, self.handled);
-        }
-    }
-
     fn sigprocmask(&mut self, args: [u64; 6], trap: &mut Trap<'_>) -> Result<i64, RunError> {
         let [how, new, old, set_bytes, ..] = args;
         if set_bytes != 8 {
             return Ok(EINVAL);
         }
-        let before = self.thread.mask;
+        let before = trap.thread.signals.mask;
         if new != 0 {
             let mut set = 0_u64;
             if self.with_guest(|guest| guest.read(new, set.as_mut_bytes()))?.is_err() {
@@ -110,21 +88,22 @@ impl Executor {
                 libc::SIG_SETMASK => set,
                 _ => return Ok(EINVAL),
             };
-            self.thread.mask = mask & !(bit(libc::SIGKILL) | bit(libc::SIGSTOP));
-            trap.frame.set_signal_mask(kernel_mask(self.thread.mask));
+            trap.thread.signals.mask = mask & !(bit(libc::SIGKILL) | bit(libc::SIGSTOP));
+            trap.frame.set_signal_mask(kernel_mask(trap.thread.signals.mask));
         }
         if old != 0 { self.store(old, &before.to_le_bytes()) } else { Ok(0) }
     }
 
-    fn sigaltstack(&mut self, args: [u64; 6], rsp: u64) -> Result<i64, RunError> {
+    fn sigaltstack(&mut self, args: [u64; 6], trap: &mut Trap<'_>) -> Result<i64, RunError> {
         let [new, old, ..] = args;
-        let before = self.thread.altstack.report(rsp);
+        let rsp = trap.frame.rsp();
+        let before = trap.thread.signals.altstack.report(rsp);
         if new != 0 {
             let mut wanted = AltStack::DISABLED;
             if self.with_guest(|guest| guest.read(new, wanted.as_mut_bytes()))?.is_err() {
                 return Ok(EFAULT);
             }
-            if let Err(errno) = self.thread.altstack.set(wanted, rsp) {
+            if let Err(errno) = trap.thread.signals.altstack.set(wanted, rsp) {
                 return Ok(-i64::from(errno.raw_os_error()));
             }
         }
@@ -133,54 +112,48 @@ impl Executor {
 
     fn sigreturn(&mut self, trap: &mut Trap<'_>) -> Result<Done, RunError> {
         let (context, bytes) = trap.frame.raw_with_fp();
-        let mut thread = self.thread;
+        let mut thread = trap.thread.signals;
         let popped = self.with_guest(|guest| {
             let mut fp = FpState::new(bytes).ok_or(())?;
             pop_frame(context, &mut fp, &mut thread, guest).map_err(|_| ())
         })?;
-        self.thread = thread;
+        trap.thread.signals = thread;
         if popped.is_err() {
-            self.die_natively(libc::SIGSEGV);
+            return Err(RunError::Killed(libc::SIGSEGV));
         }
-        trap.frame.set_signal_mask(kernel_mask(self.thread.mask));
+        trap.frame.set_signal_mask(kernel_mask(trap.thread.signals.mask));
         Ok(Done::Registers)
     }
 
     /// rt_sigsuspend and pause: sleeps until a signal with a handler comes, which is delivered when the call returns.
-    fn suspend(&mut self, call: &'static Call, args: [u64; 6], trap: &mut Trap<'_>) -> Result<i64, RunError> {
-        let mut mask = self.thread.mask;
-        if i64::from(call.number) == libc::SYS_rt_sigsuspend {
-            if self.with_guest(|guest| guest.read(args[0], mask.as_mut_bytes()))?.is_err() {
-                return Ok(EFAULT);
-            }
-            self.thread.saved_mask = Some(self.thread.mask);
-            self.thread.mask = mask;
+    fn suspend(&mut self, call: &'static Call, args: [u64; 6], trap: &mut Trap<'_>) -> Result<Done, RunError> {
+        if i64::from(call.number) == libc::SYS_pause {
+            return self.plain(call, args, trap);
         }
-        let kernel = kernel_mask(mask);
-        let args = [(&raw const kernel) as u64, 8, 0, 0, 0, 0];
-        // SAFETY: the mask is the runtime's own variable. A signal that comes is put aside by `set_aside`.
-        let result = unsafe { syscall6(libc::SYS_rt_sigsuspend.cast_unsigned(), args) };
-        if self.pending.is_empty()
-            && let Some(saved) = self.thread.saved_mask.take()
-        {
-            self.thread.mask = saved;
+        let mut mask = 0_u64;
+        if args[1] != 8 {
+            return Ok(Done::Result(EINVAL));
         }
-        trap.frame.set_signal_mask(kernel_mask(self.thread.mask));
-        Ok(result)
-    }
-
-    /// A signal has come while the runtime works: it is delivered on the way back to the program.
-    pub(crate) fn set_aside(&mut self, info: libc::siginfo_t) {
-        self.pending.push(info);
+        if self.with_guest(|guest| guest.read(args[0], mask.as_mut_bytes()))?.is_err() {
+            return Ok(Done::Result(EFAULT));
+        }
+        let own = trap.thread.mask_to_sleep_with(kernel_mask(mask));
+        let mut work = Work::new(call, [own, 8, 0, 0, 0, 0]);
+        work.own_mask = Some(mask);
+        Ok(Done::Kernel(work))
     }
 
     /// Delivers what was set aside.
     pub(super) fn deliver_pending(&mut self, trap: &mut Trap<'_>) -> Result<(), RunError> {
-        while let Some(info) = self.pending.pop() {
-            match self.actions.take(info.si_signo) {
+        while let Some(info) = trap.thread.pending.pop() {
+            if trap.thread.holds(&info) {
+                continue;
+            }
+            let actions = self.actions_of(&mut trap.thread.guest);
+            match actions.take(info.si_signo) {
                 Some(action) => self.divert(&info, &action, trap)?,
-                None if self.actions.ignores(info.si_signo) => {}
-                None => self.die_natively(info.si_signo),
+                None if actions.ignores(info.si_signo) => {}
+                None => return Err(RunError::Killed(info.si_signo)),
             }
         }
         Ok(())
@@ -191,12 +164,13 @@ impl Executor {
         let signal = trap.signal;
         // SAFETY: si_code is set for every signal.
         let raised_by_instruction = trap.info.si_code > 0;
+        let actions = self.actions_of(&mut trap.thread.guest);
         let action = if raised_by_instruction && is_synchronous(signal) {
-            self.actions.take_forced(signal, &mut self.thread.mask)
-        } else if self.actions.ignores(signal) {
+            actions.take_forced(signal, &mut trap.thread.signals.mask)
+        } else if actions.ignores(signal) {
             return Ok(());
         } else {
-            self.actions.take(signal)
+            actions.take(signal)
         };
         let info = *trap.info;
         match action {
@@ -206,7 +180,7 @@ impl Executor {
                 set_kernel_action(signal, libc::SIG_DFL, 0);
                 Ok(())
             }
-            None => self.die_natively(signal),
+            None => Err(RunError::Killed(signal)),
         }
     }
 
@@ -217,31 +191,62 @@ impl Executor {
         trap: &mut Trap<'_>,
     ) -> Result<(), RunError> {
         let (context, bytes) = trap.frame.raw_with_fp();
-        let mut thread = self.thread;
+        let mut thread = trap.thread.signals;
         let pushed = self.with_guest(|guest| {
             let mut fp = FpState::new(bytes).ok_or(())?;
             push_frame(context, &mut fp, info, action, &mut thread, guest).map_err(|_| ())
         })?;
-        self.thread = thread;
+        trap.thread.signals = thread;
         if pushed.is_err() {
-            self.die_natively(libc::SIGSEGV);
+            return Err(RunError::Killed(libc::SIGSEGV));
         }
-        trap.frame.set_signal_mask(kernel_mask(self.thread.mask));
+        trap.frame.set_signal_mask(kernel_mask(trap.thread.signals.mask));
         Ok(())
     }
 
-    /// Ends the process by a signal's default action.
-    fn die_natively(&mut self, signal: i32) -> ! {
-        set_kernel_action(signal, libc::SIG_DFL, 0);
-        // SAFETY: unblocks and raises the signal; if it does not end the process, `_exit` does.
-        unsafe {
-            let mut set = std::mem::zeroed::<libc::sigset_t>();
-            libc::sigemptyset(&raw mut set);
-            libc::sigaddset(&raw mut set, signal);
-            libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
-            libc::raise(signal);
-            libc::_exit(128 + signal)
+    /// The kernel's own disposition follows the program's, but for the signals that the runtime lives by. While the runtime is at
+    /// work, signals with handlers wait, all of them for any of them; others act at once, as natively.
+    fn tell_kernel(&mut self, signal: i32, action: &KernelSigaction, thread: &mut Hosted) {
+        if OWNED.contains(&signal) {
+            return;
         }
+        if action.is_handler() {
+            thread.set_handled(thread.handled() | bit(signal));
+        } else {
+            thread.set_handled(thread.handled() & !bit(signal));
+            set_kernel_action(signal, action.handler as usize, action.flags as i32);
+        }
+        let (handled, held_back) = (thread.handled(), thread.held_back());
+        let actions = self.actions_of(&mut thread.guest);
+        for signal in (1..=SIGNAL_MAX).filter(|&signal| handled & bit(signal) != 0) {
+            let told = take_signal(signal, held_back, actions.get(signal).flags as i32);
+            debug_assert!(told.is_ok(), "the program's signal number was checked");
+        }
+        for owned in OWNED {
+            let _ = take_signal(owned, held_back, 0);
+        }
+    }
+
+    /// The dispositions of the process that a thread belongs to.
+    fn actions_of<'a>(&'a mut self, guest: &'a mut Option<Box<Guest>>) -> &'a mut Actions {
+        match guest {
+            Some(guest) => &mut guest.actions,
+            None => &mut self.actions,
+        }
+    }
+}
+
+/// Ends the process by a signal's default action.
+pub(crate) fn die_natively(signal: i32) -> ! {
+    set_kernel_action(signal, libc::SIG_DFL, 0);
+    // SAFETY: unblocks and raises the signal; if it does not end the process, `_exit` does.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        libc::kill(libc::getpid(), signal);
+        libc::_exit(128 + signal)
     }
 }
 
@@ -250,12 +255,7 @@ fn is_synchronous(signal: i32) -> bool {
     matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE | libc::SIGILL | libc::SIGTRAP | libc::SIGSYS)
 }
 
+/// Default or ignore, with the flags that SIGCHLD has then.
 pub(crate) fn set_kernel_action(signal: i32, handler: usize, flags: i32) {
-    // SAFETY: default and ignore need no handler code.
-    unsafe {
-        let mut action = std::mem::zeroed::<libc::sigaction>();
-        action.sa_sigaction = handler;
-        action.sa_flags = flags & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT);
-        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-    }
+    let _ = set_disposition(signal, handler, flags & (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT), 0);
 }

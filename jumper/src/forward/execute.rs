@@ -1,11 +1,22 @@
 //! At home: the deputy makes the call.
 
-use super::ForwardError;
 use super::staging::{Staging, check};
-use super::wire::{CUT, Request, SEGMENTS_MAX, Segment, VECTOR, put_reply};
+use super::wire::{CUT, Reply, Request, SEGMENTS_MAX, Segment, VECTOR, put_reply};
+use super::{ForwardError, SLEEPS, hasty};
 use crate::gateway::raw::{is_error, syscall6};
 use crate::gateway::{Call, Dir, Pointer, Shape, lookup, ships};
 use crate::own_fds::OwnFds;
+use crate::threads::Pending;
+use crate::traps::interruptible;
+
+/// How long a deputy may be at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as the call takes.
+    Waits,
+    /// All others wait meanwhile: a call that would sleep is not made, and the answer is [`SLEEPS`] or [`interruptible::RESTART`].
+    Tries,
+}
 
 /// Makes the call of `request` on buffers of `staging` and appends the answer to `reply`. Blocks as long as the call does. To
 /// be called by the thread that the app's thread is at home, so that process, thread, descriptors and credentials are right.
@@ -13,11 +24,14 @@ use crate::own_fds::OwnFds;
 /// # Errors
 ///
 /// [`ForwardError`] when the request makes no sense; nothing was executed then and `reply` is as before. What the kernel
-/// answers, errors included, is no error here. To the program, descriptors in `own_fds` are not open.
+/// answers, errors included, is no error here. To the program, descriptors in `own_fds` are not open. If something waits in
+/// `signals`, or comes and its action says `SA_RESTART`, the answer is [`interruptible::RESTART`].
 pub fn execute(
     request: &[u8],
     own_fds: &OwnFds,
     staging: &mut Staging,
+    signals: &Pending,
+    patience: Patience,
     reply: &mut Vec<u8>,
 ) -> Result<(), ForwardError> {
     let (request, call) = validate(request)?;
@@ -28,20 +42,46 @@ pub fn execute(
     let args = staging.place(&request);
     // SAFETY: `check` found that every pointer that the kernel follows for this call has a buffer of `staging` of the right
     // size, which `place` put in its argument; `ships` lets no call through that maps memory or ends or clones a thread.
-    let result = unsafe { syscall6(request.number, args) };
+    let result = unsafe {
+        match patience {
+            Patience::Waits => interruptible::call(signals.flag(), request.number, &args),
+            Patience::Tries => hasty::call(signals.flag(), call, &request, &args),
+        }
+    };
+    if matches!(result, SLEEPS | interruptible::RESTART) {
+        put_reply(reply, result, false, &[]);
+        return Ok(());
+    }
     let more = request.flags & CUT != 0 && goes_on(call, &request, result);
     let mut segments = [Segment { arg: 0, dir: Dir::In, len: 0, bytes: &[] }; SEGMENTS_MAX];
     let mut count = 0;
     for (index, segment) in request.segments().iter().enumerate() {
         let len = written(call, segment, result);
-        if len > 0 {
-            let bytes = &staging.bytes(request.segments(), index)[..len];
+        let bytes = &staging.bytes(request.segments(), index)[..len];
+        // What the kernel has left as it was is not written back: other threads may have changed it meanwhile.
+        if len > 0 && bytes != segment.bytes {
             segments[count] = Segment { len: len as u32, bytes, ..*segment };
             count += 1;
         }
     }
     put_reply(reply, result, more, &segments[..count]);
     Ok(())
+}
+
+/// The descriptor of a read or write. None: the request is another, or makes no sense.
+pub fn moves_bytes_of(request: &[u8]) -> Option<u64> {
+    let (request, call) = validate(request).ok()?;
+    call.transfer().or(call.vector()).map(|_| request.args[0])
+}
+
+/// Appends the answer to a call that was not made, so that the program goes home and makes it there.
+pub fn refuse(reply: &mut Vec<u8>) {
+    put_reply(reply, interruptible::RESTART, false, &[]);
+}
+
+/// Whether an answer is [`SLEEPS`].
+pub fn would_sleep(reply: &[u8]) -> bool {
+    Reply::decode(reply).is_ok_and(|reply| reply.result == SLEEPS)
 }
 
 /// Decodes a request and checks everything about it, short of making the call.
@@ -86,15 +126,15 @@ fn goes_on(call: &Call, request: &Request<'_>, result: i64) -> bool {
     };
     let shipped = request.segments().iter().find(|segment| usize::from(segment.arg) == arg);
     shipped.is_some_and(|segment| i64::from(segment.len) == result)
-        && (dir == Dir::In || is_file_or_block_device(request.args[0]))
+        && (dir == Dir::In || matches!(kind_of(request.args[0]), libc::S_IFREG | libc::S_IFBLK))
 }
 
-fn is_file_or_block_device(fd: u64) -> bool {
+/// What sort of file it is (`S_IFMT`); 0 if the descriptor is not open.
+pub(super) fn kind_of(fd: u64) -> u32 {
     let mut stat = [0_u64; size_of::<libc::stat>() / 8];
     // SAFETY: fstat writes one `struct stat`, for which `stat` has the size and alignment.
     let result = unsafe { syscall6(libc::SYS_fstat as u64, [fd, stat.as_mut_ptr() as u64, 0, 0, 0, 0]) };
-    let kind = stat[std::mem::offset_of!(libc::stat, st_mode) / 8] as u32 & libc::S_IFMT;
-    result == 0 && (kind == libc::S_IFREG || kind == libc::S_IFBLK)
+    if result == 0 { stat[std::mem::offset_of!(libc::stat, st_mode) / 8] as u32 & libc::S_IFMT } else { 0 }
 }
 
 const _: () = assert!(std::mem::offset_of!(libc::stat, st_mode) % 8 == 0);

@@ -1,10 +1,11 @@
 //! Requests and replies that no honest node sends. None is executed.
 
 use crate::own_fds::OwnFds;
+use crate::threads::Pending;
 use proptest::prelude::*;
 
 use super::execute::validate;
-use super::{ApplyError, ForwardError, Staging, apply, encode, execute};
+use super::{ApplyError, ForwardError, Patience, Staging, apply, encode, execute};
 use crate::gateway::fake::FakeMemory;
 use crate::gateway::{Call, all};
 
@@ -44,7 +45,14 @@ fn a_request_that_ends_early_or_late_is_refused() {
     for request in honest() {
         assert!(validate(&request).is_ok());
         for len in 0..request.len() {
-            let refused = execute(&request[..len], &OwnFds::default(), &mut Staging::new(), &mut Vec::new());
+            let refused = execute(
+                &request[..len],
+                &OwnFds::default(),
+                &mut Staging::new(),
+                &Pending::new(),
+                Patience::Waits,
+                &mut Vec::new(),
+            );
             assert!(matches!(refused, Err(ForwardError::Length { .. })), "{len}");
         }
         let longer = [&request[..], b"x"].concat();

@@ -1,11 +1,12 @@
 //! Real calls, shipped and made natively, have to agree.
 
 use crate::own_fds::OwnFds;
+use crate::threads::Pending;
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use super::{PIECE_MAX, Refusal, Staging, add, apply_rest, encode, encode_rest, execute, must_continue};
+use super::{PIECE_MAX, Patience, Refusal, Staging, add, apply_rest, encode, encode_rest, execute, must_continue};
 use crate::gateway::fake::FakeMemory;
 use crate::gateway::raw::syscall6;
 use crate::gateway::{Call, all};
@@ -31,7 +32,8 @@ fn in_rounds(name: &str, args: [u64; 6], memory: &mut FakeMemory) -> (i64, u32) 
     loop {
         let (mut request, mut reply) = (Vec::new(), Vec::new());
         encode_rest(call, &args, done, memory, &mut request).expect("shipped");
-        execute(&request, &OwnFds::default(), &mut staging, &mut reply).expect("executed");
+        execute(&request, &OwnFds::default(), &mut staging, &Pending::new(), Patience::Waits, &mut reply)
+            .expect("executed");
         let result = apply_rest(&reply, call, &args, done, memory).expect("applied");
         let answer;
         (done, answer) = add(done, result);

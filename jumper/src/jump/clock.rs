@@ -1,9 +1,13 @@
-//! Comparing clocks, so that the time of a jump can be told although it begins on one machine and ends on another.
+//! Comparing clocks, so that the program can be told home's time on a peer, and how long a jump takes.
 
+use eos_pager::error::PagerError;
+use eos_pager::pager::Pager;
 use eos_verbs::NodeId;
+use zerocopy::{FromBytes, IntoBytes};
 
-use super::messages;
+use super::messages::{self, WireReadings};
 use crate::RunError;
+use crate::clock_page::{self, Readings};
 use crate::executor::Executor;
 
 /// Exchanges; the one with the shortest round trip counts, as in NTP.
@@ -15,35 +19,42 @@ pub fn now_ns() -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
-impl Executor {
-    /// At home: measures how far the clock of `node`, which is parked, is ahead, and tells it.
-    ///
-    /// # Errors
-    /// The wire failed.
-    pub fn compare_clocks(&mut self, node: NodeId) -> Result<(), RunError> {
-        let mut best = (i64::MAX, 0);
-        for _ in 0..EXCHANGES {
-            let sent = now_ns();
-            let link = self.pager.links[node.0 as usize].as_mut().expect("joined");
-            link.send(&[&[messages::CLOCK]]).map_err(eos_pager::error::PagerError::from)?;
-            let reply = self.pager.wait_reply(node, messages::CLOCK_REPLY)?;
-            let theirs = reply.get(1..9).map_or(0, |bytes| i64::from_le_bytes(bytes.try_into().expect("eight bytes")));
-            let round_trip = now_ns() - sent;
-            if round_trip < best.0 {
-                best = (round_trip, theirs - (sent + round_trip / 2));
-            }
+/// At home: measures how far the clocks of `node`, which is parked, are behind, and tells it.
+///
+/// # Errors
+/// The wire failed.
+pub fn compare_clocks(pager: &mut Pager, node: NodeId) -> Result<(), PagerError> {
+    let mut best = (i64::MAX, Readings::default());
+    for _ in 0..EXCHANGES {
+        let before = Readings::of_kernel();
+        ask(pager, node, &[&[messages::CLOCK]])?;
+        let reply = pager.wait_reply(node, messages::CLOCK_REPLY)?;
+        let theirs = WireReadings::read_from_prefix(&reply[1..]).ok();
+        let after = Readings::of_kernel();
+        let round_trip = after.monotonic() - before.monotonic();
+        if let Some((theirs, _)) = theirs.filter(|_| round_trip < best.0) {
+            best = (round_trip, Readings::ahead_of(&theirs.into(), &before, &after));
         }
-        let home_ahead = (-best.1).to_le_bytes();
-        self.send(node, &[&[messages::CLOCK], &home_ahead])?;
-        self.pager.wait_reply(node, messages::CLOCK_REPLY)?;
-        Ok(())
     }
+    ask(pager, node, &[&[messages::CLOCK], WireReadings::from(best.1).as_bytes()])?;
+    pager.wait_reply(node, messages::CLOCK_REPLY)?;
+    Ok(())
+}
 
-    /// The parked side: tells the time, and learns how far home's clock is ahead once home knows.
+fn ask(pager: &mut Pager, node: NodeId, parts: &[&[u8]]) -> Result<(), PagerError> {
+    let link = pager.links[node.index()].as_mut().expect("only joined nodes are spoken to");
+    Ok(link.send(parts)?)
+}
+
+impl Executor {
+    /// The parked side: tells the time, and learns how far home's clocks are ahead once home knows.
     pub(super) fn serve_clock(&mut self, from: NodeId, message: &[u8]) -> Result<(), RunError> {
-        if let Some(ahead) = message.get(1..9) {
-            self.clock_offsets[from.0 as usize] = i64::from_le_bytes(ahead.try_into().expect("eight bytes"));
+        if let Ok((ahead, _)) = WireReadings::read_from_prefix(&message[1..]) {
+            let ahead = Readings::from(ahead);
+            self.clock_offsets[from.0 as usize] = ahead.monotonic();
+            clock_page::set_offsets(&ahead);
         }
-        self.send(from, &[&[messages::CLOCK_REPLY], &now_ns().to_le_bytes()])
+        let now = WireReadings::from(Readings::of_kernel());
+        self.send(from, &[&[messages::CLOCK_REPLY], now.as_bytes()])
     }
 }

@@ -8,8 +8,13 @@ mod depart;
 mod deputy;
 pub mod messages;
 mod park;
+mod party;
+pub mod recall;
+mod sleeper;
 
-pub use clock::now_ns;
+pub use clock::{compare_clocks, now_ns};
+pub use recall::listen_for;
+pub(crate) use sleeper::Sleeper;
 
 /// The signal that a worker raises for itself once, to have a frame to return from.
 pub const PARK: libc::c_int = libc::SIGUSR1;

@@ -4,16 +4,19 @@ use eos_verbs::NodeId;
 
 use super::messages;
 use crate::RunError;
-use crate::executor::{Executor, Trap};
+use crate::executor::signals::kernel_mask;
+use crate::executor::{Executor, Trap, change_mask};
+use crate::threads::Hosted;
 
 impl Executor {
     /// A worker's first trap: waits for the program to come for the first time.
-    pub(crate) fn park(&mut self, trap: &mut Trap<'_>) {
+    ///
+    /// # Errors
+    /// As [`Executor::await_execution`].
+    pub(crate) fn park(&mut self, trap: &mut Trap<'_>) -> Result<(), RunError> {
         // From now on somebody's stray signal must not park the program a second time.
         crate::executor::signals::set_kernel_action(super::PARK, libc::SIG_IGN, 0);
-        if let Err(error) = self.await_execution(trap) {
-            self.fail(&error);
-        }
+        self.await_execution(trap)
     }
 
     /// Serves the other nodes until execution arrives here.
@@ -21,6 +24,22 @@ impl Executor {
     /// # Errors
     /// A wire failed or a message made no sense; the run must end.
     pub(super) fn await_execution(&mut self, trap: &mut Trap<'_>) -> Result<(), RunError> {
+        trap.thread.pending.clear_halt();
+        let signals_come = self.at_home() && trap.thread.handled() != 0;
+        if signals_come {
+            // A handler calls execution home.
+            trap.thread.house.recall.set_away(true);
+            change_mask(libc::SIG_SETMASK, kernel_mask(trap.thread.signals.mask));
+        }
+        let arrived = self.serve_until_execution_comes(trap);
+        if signals_come {
+            change_mask(libc::SIG_BLOCK, kernel_mask(trap.thread.handled()));
+            trap.thread.house.recall.set_away(false);
+        }
+        arrived
+    }
+
+    fn serve_until_execution_comes(&mut self, trap: &mut Trap<'_>) -> Result<(), RunError> {
         let mut message = std::mem::take(&mut self.message);
         loop {
             let pager = &mut self.pager;
@@ -34,22 +53,27 @@ impl Executor {
                 self.message = message;
                 return arrived;
             }
-            self.serve(from, &message)?;
+            self.serve(from, &message, trap.thread)?;
         }
     }
 
     /// Answers one message.
-    fn serve(&mut self, from: NodeId, message: &[u8]) -> Result<(), RunError> {
+    fn serve(&mut self, from: NodeId, message: &[u8], thread: &Hosted) -> Result<(), RunError> {
         if self.pager.serve(from, message)? {
             return Ok(());
         }
         match message.first() {
-            Some(&messages::CALL) if self.at_home() => self.serve_call(from, &message[1..]),
+            Some(&messages::CALL) if self.at_home() => self.serve_call(from, &message[1..], thread),
+            Some(&messages::SLEEPER) if self.at_home() => self.take_sleeper(from, &message[1..]),
             Some(&messages::STATS) => {
                 let counters = self.counters();
                 let bytes =
                     postcard::to_stdvec(&counters).map_err(|_| RunError::Internal("counters could not be encoded"))?;
                 self.send(from, &[&[messages::STATS_REPLY], &bytes])
+            }
+            Some(&messages::RECORD) if self.at_home() => {
+                self.write_record(&message[1..]);
+                Ok(())
             }
             Some(&messages::CLOCK) => self.serve_clock(from, message),
             Some(&messages::TROUBLE) => {

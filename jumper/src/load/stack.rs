@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::{LoadError, PAGE, Plan};
+use crate::clock_page;
 
 /// `ARG_MAX`: room that is always allowed.
 const ARGS_LEN_MIN: u64 = 128 << 10;
@@ -110,8 +111,8 @@ pub struct StackImage {
 
 /// Builds the initial stack. A string is cut at its first zero byte, which no argument can hold.
 ///
-/// There is no `AT_SYSINFO_EHDR` (the vDSO is hidden from the program, since clocks of two nodes differ) and no
-/// `AT_RSEQ_*` (rseq is refused, since the kernel would write to app memory unasked).
+/// `AT_SYSINFO_EHDR` is [`clock_page::IMAGE`], since clocks of two nodes differ. There is no `AT_RSEQ_*` (rseq is refused, since the
+/// kernel would write to app memory unasked).
 ///
 /// # Errors
 /// [`LoadError::TooBig`] by the limits of Linux: a quarter of the stack limit, at least 128 KiB and at most 6 MiB; a single
@@ -185,7 +186,7 @@ fn check_len(argv: &[&[u8]], envp: &[&[u8]], execfn: &[u8], stack_limit: u64) ->
 
 /// In the order of Linux, `AT_NULL` included.
 fn aux_entries(v: &AuxValues, random: u64, platform: u64, execfn: u64) -> Vec<(u64, u64)> {
-    let mut entries = vec![];
+    let mut entries = vec![(libc::AT_SYSINFO_EHDR, clock_page::IMAGE)];
     if v.minsigstksz != 0 {
         entries.push((AT_MINSIGSTKSZ, v.minsigstksz));
     }

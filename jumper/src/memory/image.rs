@@ -34,14 +34,14 @@ impl Executor {
         }
         let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
         let bytes = page_up(limit.unwrap_or(STACK_BYTES_MAX).min(STACK_BYTES_MAX));
-        let random = match config.torture {
+        let random = match config.options.torture {
             Some(seed) => seeded(seed),
             None => crate::cluster::host::random().map_err(RunError::Map)?,
         };
         let image = build(&StackSpec {
             top: STACK_TOP,
             argv: &plan.argv,
-            envp: &config.environment,
+            envp: &config.command.environment,
             execfn: &plan.execfn,
             auxv: AuxValues::for_plan(plan),
             random,

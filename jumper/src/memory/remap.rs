@@ -1,5 +1,6 @@
 //! mremap: grow, shrink, move.
 
+use eos_pager::kernel;
 use eos_pager::layout::{Area, Kind};
 use eos_pager::page::{PAGE_SIZE, PageRange};
 use eos_pager::space::SpaceError;
@@ -18,8 +19,18 @@ impl Executor {
         if unknown || new_len == 0 || (flags & (FIXED | DONTUNMAP) != 0 && flags & MAYMOVE == 0) {
             return Err(SpaceError::Errno(libc::EINVAL));
         }
+        let native = self.pager.layout.find(addr).is_some_and(|(_, area)| is_native(area));
+        if native && self.at_home() && flags & DONTUNMAP == 0 && (old_len == 0 || page_up(new_len) > page_up(old_len)) {
+            return self.grow_native(
+                addr,
+                old_len,
+                new_len,
+                (flags & FIXED != 0).then_some(new_addr),
+                flags & MAYMOVE != 0,
+            );
+        }
         if old_len == 0 || (flags & DONTUNMAP != 0 && page_up(old_len) != page_up(new_len)) {
-            // The former would duplicate a shared mapping: nobody but debuggers asks for it.
+            // The former duplicates a shared mapping, and is an error for others.
             return Err(SpaceError::Errno(libc::EINVAL));
         }
         let old = checked_range(addr, old_len, libc::EFAULT)?;
@@ -61,6 +72,38 @@ impl Executor {
         self.move_to(old, area, target, new_len)
     }
 
+    /// A file mapping or shared memory becomes longer, which the kernel does, here or elsewhere. An old length of 0 leaves the old
+    /// mapping as it is, and makes a second view of it.
+    fn grow_native(&mut self, addr: u64, old_len: u64, new_len: u64, target: Option<u64>, may_move: bool) -> Outcome {
+        let old = checked_range(addr, old_len, libc::EINVAL)?;
+        let (span, area) = self.pager.layout.find(addr).ok_or(SpaceError::Errno(libc::EFAULT))?;
+        let new_bytes = page_up(new_len);
+        if span.end < old.end.addr() {
+            return Err(SpaceError::Errno(libc::EFAULT));
+        }
+        if old_len == 0 && !(area.kind == Kind::Shared && may_move) {
+            return Err(SpaceError::Errno(libc::EINVAL));
+        }
+        let tail = checked_range(old.end.addr(), new_bytes - old.bytes(), libc::ENOMEM)?;
+        if old_len > 0 && target.is_none() && is_app(tail) && self.pager.layout.is_free(tail.addresses()) {
+            self.pager.attach_native(tail, area, || kernel::grow(old, tail.end))?;
+            return Ok(Answer::Value(addr));
+        }
+        if !may_move {
+            return Err(SpaceError::Errno(libc::ENOMEM));
+        }
+        let start = target.map_or_else(|| self.gap(new_bytes), Ok)?;
+        let new = checked_range(start, new_bytes, libc::EINVAL)?;
+        if !is_app(new) || !new.intersection(&old).is_empty() {
+            return Err(SpaceError::Errno(libc::EINVAL));
+        }
+        self.pager.attach_native(new, area, || kernel::remap(old, new))?;
+        if old_len > 0 {
+            self.pager.unmap(old)?;
+        }
+        Ok(Answer::Value(start))
+    }
+
     fn gap(&self, bytes: u64) -> Result<u64, SpaceError> {
         let gap = self.pager.layout.find_gap(bytes, PAGE_SIZE, MMAP_BOTTOM..MMAP_TOP);
         gap.ok_or(SpaceError::Errno(libc::ENOMEM))
@@ -97,13 +140,20 @@ impl Executor {
         let from = pages(old.start.addr(), old.start.addr() + kept);
         self.pager.relocate(from, pages(target, target + kept))?;
         if new.bytes() > kept {
+            // A copy of a file has another number where it is now.
+            let area = self.pager.layout.find(target).map_or(area, |(_, moved)| moved);
             self.pager.extend(pages(target + kept, new.end.addr()), area)?;
         }
         Ok(Answer::Value(target))
     }
 
-    /// File mappings cannot grow here: the file behind them is not kept.
+    /// What the pager can make longer itself.
     fn extendable(&self, area: Area) -> bool {
         matches!(area.kind, Kind::Anon | Kind::Reserve)
     }
+}
+
+/// What the kernel alone has mapped.
+fn is_native(area: Area) -> bool {
+    matches!(area.kind, Kind::FileRo | Kind::Shared)
 }

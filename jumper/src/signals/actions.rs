@@ -47,7 +47,9 @@ impl KernelSigaction {
         self.flags & u64::from(flag as u32) != 0
     }
 
-    fn is_handler(&self) -> bool {
+    /// Whether it is a handler of the program's.
+    #[must_use]
+    pub fn is_handler(&self) -> bool {
         !matches!(self.handler, SIG_DFL | SIG_IGN)
     }
 }
@@ -100,6 +102,16 @@ impl Actions {
             }
         }
         Actions { table }
+    }
+
+    /// As `CLONE_CLEAR_SIGHAND` leaves them: what has a handler is default.
+    #[must_use]
+    pub fn without_handlers(mut self) -> Self {
+        self.table
+            .iter_mut()
+            .filter(|action| action.is_handler())
+            .for_each(|action| *action = KernelSigaction::default());
+        self
     }
 
     /// The action of `signo`. A number that is no signal has the default action.

@@ -6,7 +6,8 @@
 //! back through the gateway, which calls [`pop_frame`]. The masks of the app are kept here; the kernel's mask of the
 //! thread is the runtime's business.
 //!
-//! Does not: hold back a signal that is blocked, queue signals, restart system calls.
+//! Does not: hold back a signal that is blocked, queue signals, restart system calls; see [`threads`](crate::threads) and
+//! [`traps::interruptible`](crate::traps::interruptible).
 
 mod actions;
 mod altstack;

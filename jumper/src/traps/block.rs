@@ -5,7 +5,7 @@
 //!
 //! # Safety
 //!
-//! A block is mapped once for a thread and never unmapped while the thread lives. Its header is written by the owning
+//! A block is mapped once for a thread and unmapped when the thread takes no more traps. Its header is written by the owning
 //! thread only: by the code that makes it, and by the trap entry.
 
 use std::io;
@@ -31,13 +31,17 @@ pub struct Header {
 const _: () = assert!(std::mem::offset_of!(Header, runtime_fs) == 0);
 const _: () = assert!(std::mem::offset_of!(Header, app_fs) == 8);
 
+/// A block that is its thread's signal stack. Not to be dropped lightly: it stays mapped unless it is detached.
+#[derive(Debug)]
+pub struct Block(*mut Header);
+
 /// Maps a block, fills its header for the calling thread, and makes its stack the thread's alternate signal stack.
 ///
 /// Called once for a thread, before its first trap.
 ///
 /// # Errors
 /// The kernel refused the memory or the alternate stack.
-pub fn attach(state: *mut libc::c_void) -> io::Result<*mut Header> {
+pub fn attach(state: *mut libc::c_void) -> io::Result<Block> {
     let header = map_aligned()?;
     let bytes = BLOCK_BYTES - HEADER_BYTES - GUARD_BYTES;
     // SAFETY: the mapping is ours, aligned and large enough for the header; mprotect and sigaltstack get ranges inside it.
@@ -53,7 +57,21 @@ pub fn attach(state: *mut libc::c_void) -> io::Result<*mut Header> {
             return Err(io::Error::last_os_error());
         }
     }
-    Ok(header)
+    Ok(Block(header))
+}
+
+/// Gives the memory of the calling thread's block back. For a thread that has left its last trap.
+pub fn detach(block: Block) {
+    let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: the thread runs on its own stack again.
+    unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
+    forget(block);
+}
+
+/// Gives the memory of a block back whose thread is gone.
+pub fn forget(block: Block) {
+    // SAFETY: it is nobody's stack any more, so nothing refers to it.
+    unsafe { libc::munmap(block.0.cast(), BLOCK_BYTES) };
 }
 
 /// Maps twice the size and unmaps what sticks out on both sides.

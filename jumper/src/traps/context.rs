@@ -64,6 +64,12 @@ impl<'a> Frame<'a> {
         self.get(libc::REG_RIP)
     }
 
+    /// Instruction pointer and general registers in one number: another one means that something was executed.
+    pub fn fingerprint(&self) -> u64 {
+        let registers = (libc::REG_R8..=libc::REG_RIP).map(|register| self.get(register));
+        registers.fold(0, |sum: u64, register| (sum ^ register).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+    }
+
     /// The program's stack pointer.
     pub fn rsp(&self) -> u64 {
         self.get(libc::REG_RSP)

@@ -14,16 +14,24 @@ use super::block::BLOCK_BYTES;
 /// The handler for every signal that the runtime takes. Calls `trap(signal, siginfo, ucontext, header)`, which says
 /// whether the frame now leads to the program (a worker's first trap begins in the runtime and ends in the program).
 ///
-/// A trap that interrupts the runtime itself finds the runtime's fs base and leaves it alone.
+/// A trap that interrupts the runtime itself leaves the fs base as it was: the runtime's, or, where it has interrupted these very
+/// instructions, the program's.
 ///
 /// # Safety
 /// For the kernel only, as the handler of a signal that is delivered on a trap block's stack.
 #[unsafe(naked)]
 pub unsafe extern "C" fn entry(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     core::arch::naked_asm!(
+        // The directives are for debuggers, which walk from the runtime into what was interrupted.
+        ".cfi_startproc",
         "push rbx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
         "push r12",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r12, 0",
         "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
         "mov rbx, rsp",
         "and rbx, {mask}",
         "rdfsbase r12",
@@ -35,17 +43,26 @@ pub unsafe extern "C" fn entry(signal: libc::c_int, info: *mut libc::siginfo_t, 
         "2:",
         "mov rcx, rbx",
         "call {trap}",
-        "test eax, eax",
-        "jz 3f",
-        "mov rcx, [rbx + 8]",
+        "mov rcx, r12",
+        "cmp eax, {program}",
+        "cmove rcx, [rbx + 8]",
+        "cmp eax, {runtime}",
+        "cmove rcx, [rbx]",
         "wrfsbase rcx",
-        "3:",
         "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
         "pop r12",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r12",
         "pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
         "ret",
+        ".cfi_endproc",
         mask = const !(BLOCK_BYTES as i64 - 1),
         trap = sym super::trap,
+        program = const super::TO_PROGRAM,
+        runtime = const super::TO_RUNTIME,
     )
 }
 

@@ -7,17 +7,26 @@
 //! # Safety
 //!
 //! `trap` is called by the assembly in `entry` with the kernel's own pointers; the header's state pointer is the
-//! [`Executor`] that [`install`] was given, alive for the rest of the process and used by this thread only.
+//! [`Hosted`] that [`attach`] was given, alive as long as the block and used by this thread only.
 
 pub mod block;
 pub mod context;
+mod disposition;
 pub mod entry;
+pub mod interruptible;
+mod stop;
 
 use std::io;
-use std::mem::MaybeUninit;
 
-use crate::executor::Executor;
+use crate::clock_page;
+pub(crate) use stop::{is_stop, stop};
+
+use crate::executor::signals::kernel_mask;
+use crate::threads::Hosted;
 use context::Frame;
+
+pub use block::{detach, forget};
+pub use disposition::set as set_disposition;
 use eos_pager::page::APP_END;
 
 /// Signals that always belong to the runtime; the program's own dispositions for them are kept in its table.
@@ -29,16 +38,23 @@ const DISPATCH_ON: libc::c_ulong = 1;
 /// Calls from here up are the runtime's own.
 const RUNTIME_BYTES: u64 = 0x7fff_ffff_f000 - APP_END;
 
-/// Gives the calling thread a trap block for `executor` and installs the handlers of [`OWNED`].
+/// Installs the handlers of [`OWNED`] and gives the calling thread, the program's first one here, a trap block.
 ///
 /// # Errors
 /// The kernel refused memory, the alternate stack or a handler.
-pub fn install(executor: &'static mut Executor) -> io::Result<()> {
-    block::attach(std::ptr::from_mut(executor).cast())?;
-    for signal in OWNED {
-        take_signal(signal, OWNED.iter().fold(0, |mask, &owned| mask | bit(owned)))?;
-    }
-    Ok(())
+pub fn install(thread: &'static mut Hosted) -> io::Result<()> {
+    attach(thread)?;
+    OWNED.iter().try_for_each(|&signal| take_signal(signal, 0, 0))
+}
+
+/// Gives the calling thread a trap block.
+///
+/// `thread` must live until the block is detached, or for ever.
+///
+/// # Errors
+/// The kernel refused memory or the alternate stack.
+pub fn attach(thread: *mut Hosted) -> io::Result<block::Block> {
+    block::attach(thread.cast())
 }
 
 /// The bit of `signal` in a kernel signal set.
@@ -46,26 +62,18 @@ pub fn bit(signal: libc::c_int) -> u64 {
     1 << (signal - 1)
 }
 
-/// Routes `signal` to the trap entry, with `mask` blocked meanwhile.
+/// Flags of the program's own that the kernel has to know.
+const PASSED_ON: libc::c_int = libc::SA_RESTART | libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT;
+
+/// Routes `signal` to the trap entry, with `mask` blocked meanwhile. Of `flags`, `SA_RESTART` and those of SIGCHLD count.
 ///
 /// The synchronous signals must not be blocked: a fault while they are would kill the process without a word.
 ///
 /// # Errors
 /// The kernel refused the signal number.
-pub fn take_signal(signal: libc::c_int, mask: u64) -> io::Result<()> {
-    let blocked = mask & !OWNED.iter().fold(0, |set, &owned| set | bit(owned));
-    // SAFETY: sigaction gets a fully initialised structure; the handler is the trap entry.
-    let outcome = unsafe {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
-        action.sa_sigaction = entry::entry as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-        (&raw mut action.sa_mask).cast::<u64>().write(blocked);
-        libc::sigaction(signal, &raw const action, std::ptr::null_mut())
-    };
-    if outcome < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+pub fn take_signal(signal: libc::c_int, mask: u64, flags: libc::c_int) -> io::Result<()> {
+    let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | flags & PASSED_ON;
+    disposition::set(signal, entry::entry as *const () as usize, flags, kernel_mask(mask))
 }
 
 /// Turns every system call of the calling thread that is made below `APP_END` into SIGSYS.
@@ -81,8 +89,14 @@ pub fn dispatch_system_calls() -> io::Result<()> {
     Ok(())
 }
 
-/// A trap: called by `entry::entry` with the runtime's fs base in place. Returns 1 if the program goes on, 0 if the
-/// runtime itself was interrupted and does.
+/// Where a trap leads, and so which fs base is loaded: what was interrupted goes on with the one it had.
+const AS_FOUND: u32 = 0;
+/// The program goes on.
+const TO_PROGRAM: u32 = 1;
+/// The program's thread has ended; what hosted it goes on.
+const TO_RUNTIME: u32 = 2;
+
+/// A trap: called by `entry::entry` with the runtime's fs base in place.
 unsafe extern "C" fn trap(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
@@ -90,26 +104,81 @@ unsafe extern "C" fn trap(
     header: *mut block::Header,
 ) -> u32 {
     // SAFETY: see the module's safety section.
-    let (executor, info, frame) = unsafe {
-        (&mut *(*header).state.cast::<Executor>(), &mut *info, Frame::new(&mut *context.cast::<libc::ucontext_t>()))
+    let (thread, info, mut frame) = unsafe {
+        (&mut *(*header).state.cast::<Hosted>(), &mut *info, Frame::new(&mut *context.cast::<libc::ucontext_t>()))
     };
     // SAFETY: si_addr is a plain field of the union that these signals fill.
     let address = unsafe { info.si_addr() } as u64;
-    // What an instruction or a trap raised has a positive code; what somebody sent is the program's to handle.
-    let sent = info.si_code <= 0;
-    if frame.rip() >= APP_END && OWNED.contains(&signal) && !sent {
-        die_of_own_fault(signal, address, frame.rip());
-    }
-    if frame.rip() >= APP_END && !executor.parks_by(signal) {
-        executor.set_aside(*info);
-        return 0;
-    }
     // SAFETY: the header outlives the trap, and only this thread reads or writes it.
     let app_fs = unsafe { &mut (*header).app_fs };
-    executor.on_trap(crate::executor::Trap { signal, info, address, frame, app_fs });
-    // SAFETY: as above; the executor is done with the frame.
+    clock_page::rewind(&mut frame);
+    if frame.rip() >= APP_END {
+        match in_runtime(signal, info, address, thread, &mut frame, app_fs) {
+            InRuntime::Park => {}
+            InRuntime::Enter => {
+                let house = thread.house;
+                house.settle(crate::executor::Trap { signal, info, address, frame, app_fs, thread });
+                return TO_PROGRAM;
+            }
+            InRuntime::SetAside => return AS_FOUND,
+        }
+    }
+    let house = thread.house;
+    house.on_trap(crate::executor::Trap { signal, info, address, frame, app_fs, thread });
+    // SAFETY: as above; the house is done with the frame.
     let leads_to = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
-    u32::from(leads_to.cast_unsigned() < APP_END)
+    if leads_to.cast_unsigned() < APP_END { TO_PROGRAM } else { TO_RUNTIME }
+}
+
+/// What a trap that interrupted the runtime is.
+enum InRuntime {
+    /// A worker's first one.
+    Park,
+    /// The first one of a thread that the program has made; the frame leads there.
+    Enter,
+    /// A signal for the program, which gets it later.
+    SetAside,
+}
+
+fn in_runtime(
+    signal: libc::c_int,
+    info: &libc::siginfo_t,
+    address: u64,
+    thread: &mut Hosted,
+    frame: &mut Frame<'_>,
+    app_fs: &mut u64,
+) -> InRuntime {
+    if is_stop(signal, info) || (thread.parks && signal == crate::jump::recall::KICK) {
+        // For a thread that runs the program, or is about to sleep or asleep in a wait that can be broken off. Any other is on its way.
+        thread.pending.halt();
+        leave_window(frame);
+        return InRuntime::SetAside;
+    }
+    // What an instruction or a trap raised has a positive code; what somebody sent is the program's to handle.
+    let sent = info.si_code <= 0;
+    let entered = if sent && signal == libc::SIGSYS { thread.enter_program(frame, app_fs) } else { Ok(false) };
+    if (OWNED.contains(&signal) && !sent) || entered.is_err() {
+        die_of_own_fault(signal, address, frame.rip());
+    }
+    if entered.is_ok_and(|entered| entered) {
+        return InRuntime::Enter;
+    }
+    if thread.parks && signal == crate::jump::PARK {
+        return InRuntime::Park;
+    }
+    thread.pending.push(*info);
+    thread.house.recall.signal();
+    // One at a time: until the program has it, the others wait in the kernel.
+    frame.set_signal_mask(frame.signal_mask() | thread.handled());
+    leave_window(frame);
+    InRuntime::SetAside
+}
+
+/// If the thread was about to make an interruptible call, it does not.
+fn leave_window(frame: &mut Frame<'_>) {
+    if let Some(exit) = interruptible::exit_from(frame.rip()) {
+        frame.set(libc::REG_RIP, exit);
+    }
 }
 
 /// A fault of the runtime itself is a bug of ours: say where, and abort.

@@ -10,6 +10,7 @@ use eos_pager::kernel::OwnMemory;
 use eos_pager::layout::Prot;
 use eos_pager::page::{PAGE_SIZE, PageNumber, PageRange};
 use eos_pager::pager::{NodeBook, Pager, PagerSetup};
+use eos_pager::slabs::LendsNothing;
 use eos_verbs::{NodeId, Region, TransportKind};
 use peer::{Answer, Peer};
 
@@ -59,13 +60,14 @@ impl Rig {
             resident: 0,
             limit,
             exhausted: limit > 0,
+            slab: 0,
         };
         let pager = Pager::new(PagerSetup {
             me: NodeId::HOME,
             nodes: vec![book("home", true, terms.limit), book("peerb", terms.peer_executes, 0)],
             links: vec![None, Some(link)],
             region,
-            take_slab: Box::new(|| 0),
+            lender: Box::new(LendsNothing),
             ring_pages: terms.limit as usize + 64,
             elastic_from_birth: terms.elastic,
         });
@@ -91,6 +93,7 @@ impl Rig {
 
     /// Makes the page writable and writes its first and its last word.
     pub fn write(&mut self, index: u64, stamp: u64) -> Result<(), PagerError> {
+        self.touch(index, true)?;
         let range = self.range(index, 1);
         self.pager.ensure(range, true)?;
         let words = range.start.addr() as *mut u64;
@@ -102,8 +105,18 @@ impl Rig {
         Ok(())
     }
 
+    /// The program's own touch of a page that has to be pulled: others may come along with it.
+    pub fn touch(&mut self, index: u64, write: bool) -> Result<(), PagerError> {
+        let page = self.page(index);
+        if self.pager.would_pull_from(page).is_some() {
+            self.pager.fault(page, write)?;
+        }
+        Ok(())
+    }
+
     /// Makes the page readable and reads its stamp; panics if it holds anything else but that.
     pub fn read(&mut self, index: u64) -> Result<u64, PagerError> {
+        self.touch(index, false)?;
         let range = self.range(index, 1);
         self.pager.ensure(range, false)?;
         Ok(self.stamp(index))

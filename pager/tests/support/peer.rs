@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use eos_pager::fetch::{FETCH, LEASE};
+use eos_pager::fetch::FETCH;
+use eos_pager::slabs::{GIVE_BACK, LEASE, LEASE_REPLY};
 use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
 
 /// The bytes that answer a LEASE.
@@ -18,9 +19,10 @@ pub type Answer = Box<dyn FnMut() -> Vec<u8> + Send>;
 pub type Store = Arc<Mutex<BTreeMap<u64, Vec<u8>>>>;
 
 const FETCH_REPLY: u8 = 2;
-const LEASE_REPLY: u8 = 4;
 /// Pages that are granted at once.
-const SLAB: u64 = 32;
+pub const SLAB: u64 = 32;
+/// What memory holds that was given back: nobody may ever see it.
+const GARBAGE: u8 = 0xA5;
 
 /// A running peer; ends when dropped.
 pub struct Peer {
@@ -42,11 +44,11 @@ impl Peer {
         let end = Arc::clone(&ends);
         let store = Store::default();
         let pages_there = Arc::clone(&store);
-        let answer = answer.unwrap_or_else(|| grants(pages));
         let thread = thread::spawn(move || {
             let region = Region::new((pages.max(1) as usize) * PAGE).expect("a region");
             let link = join(1, 0, false, far, &region);
-            serve(link, &end, answer, &pages_there);
+            let lends = Lends { lent: vec![false; pages.div_ceil(SLAB) as usize], pages, region };
+            serve(link, &end, answer, lends, &pages_there);
         });
         let link = join(0, 1, true, near, home);
         (Self { store, ends, thread: Some(thread) }, link)
@@ -68,7 +70,7 @@ fn join(me: u8, peer: u8, initiator: bool, wires: Wires, region: &Arc<Region>) -
 }
 
 /// Answers until the end, or until home is gone.
-fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Answer, store: &Store) {
+fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Option<Answer>, mut lends: Lends, store: &Store) {
     let (mailbox, mut links, mut message) = (Mailbox::new(), [Some(link)], Vec::new());
     while !end.load(Ordering::Relaxed) {
         match mailbox.wait(&mut links, &mut message, Some(Duration::from_millis(20))) {
@@ -76,7 +78,11 @@ fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Answer, store: 
             Ok(Some(_)) => {
                 let link = links[0].as_mut().expect("the link");
                 match message.first() {
-                    Some(&LEASE) => drop(link.send(&[&answer()])),
+                    Some(&LEASE) => {
+                        let reply = answer.as_mut().map_or_else(|| lends.lend(), |answer| answer());
+                        drop(link.send(&[&reply]));
+                    }
+                    Some(&GIVE_BACK) => lends.take_back(&message),
                     Some(&FETCH) => drop(link.send(&[&taken_from(store, &message)])),
                     // Home has served a request that a test made up.
                     Some(&FETCH_REPLY) => {}
@@ -98,17 +104,46 @@ fn taken_from(store: &Store, message: &[u8]) -> Vec<u8> {
     reply
 }
 
-fn grants(mut pages: u64) -> Answer {
-    Box::new(move || {
-        let granted = pages.min(SLAB);
-        pages -= granted;
-        lease_reply(granted)
-    })
+/// An honest peer's slabs, of which the lowest that is free is lent.
+struct Lends {
+    lent: Vec<bool>,
+    pages: u64,
+    region: Arc<Region>,
 }
 
-/// The message that grants `pages`.
-pub fn lease_reply(pages: u64) -> Vec<u8> {
-    [&[LEASE_REPLY][..], &pages.to_le_bytes()].concat()
+impl Lends {
+    fn slab(&self, index: usize) -> (u64, u64) {
+        let first = index as u64 * SLAB;
+        (first, SLAB.min(self.pages - first))
+    }
+
+    fn lend(&mut self) -> Vec<u8> {
+        let Some(index) = self.lent.iter().position(|lent| !lent) else {
+            return lease_reply(0, 0);
+        };
+        self.lent[index] = true;
+        let (first, count) = self.slab(index);
+        lease_reply(first, count)
+    }
+
+    fn take_back(&mut self, message: &[u8]) {
+        let number = |at: usize| u64::from_le_bytes(message[at..at + 8].try_into().expect("eight bytes"));
+        let (first, count) = (number(1), number(9));
+        let index = (first / SLAB) as usize;
+        assert_eq!(
+            (self.slab(index), self.lent[index], message.len()),
+            ((first, count), true, 17),
+            "a slab that is lent"
+        );
+        self.lent[index] = false;
+        // SAFETY: inside the region; home says that it does not use these slots.
+        unsafe { self.region.base().add(first as usize * PAGE).write_bytes(GARBAGE, count as usize * PAGE) };
+    }
+}
+
+/// The message that grants `count` slots.
+pub fn lease_reply(first: u64, count: u64) -> Vec<u8> {
+    [&[LEASE_REPLY][..], &first.to_le_bytes(), &count.to_le_bytes()].concat()
 }
 
 fn wires(kind: TransportKind) -> (Wires, Wires) {

@@ -3,27 +3,29 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::active::{Active, Remote};
+use super::active::Active;
 use super::completion::Channel;
-use super::control::{Control, Servant};
+use super::control::Control;
 use super::error::RdmaError;
 use super::inbox::{BUFFERS, Credits, Inbox, PIECE_MAX};
-use super::memory::Registration;
 use super::path::{Address, LocalPort, PortChoice};
 use super::queue_pair::RdmaQueuePair;
+use super::registration::Registration;
+use super::remote::Remote;
+use super::servant::Servant;
 use super::waiter::Waiter;
 use crate::connect::Terms;
 use crate::error::VerbsError;
 use crate::queue_pair::Counters;
 use crate::tcp;
 
-/// How long the peer may take to pin its region: the kernel clears some 3 GiB a second.
-const PIN_LIMIT: Duration = Duration::from_secs(120);
+/// How long the peer may take for each step: its host may be busy, and its half of the link is tried for 10 s.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
 /// Most READs under way on one queue pair, where the devices allow more.
 const READS_MAX: u8 = 32;
 
@@ -34,7 +36,6 @@ struct Offer {
     active: Address,
     passive: Address,
     base: U64,
-    rkey: U32,
     /// Receive buffers, and bytes of each.
     buffers: U32,
     buffer_len: U32,
@@ -48,7 +49,7 @@ struct Offer {
 fn exchange<T: FromBytes + IntoBytes + Immutable>(mut control: &TcpStream, ours: &T) -> io::Result<T> {
     control.write_all(ours.as_bytes())?;
     let mut theirs = T::new_zeroed();
-    control.set_read_timeout(Some(PIN_LIMIT))?;
+    control.set_read_timeout(Some(STEP_LIMIT))?;
     match control.read_exact(theirs.as_mut_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
         other => other?,
@@ -83,7 +84,6 @@ pub(crate) fn connect(
         active: address,
         passive: inbox.make()?,
         base: U64::new(terms.region.base() as u64),
-        rkey: U32::new(registration.rkey()),
         buffers: U32::new(BUFFERS as u32),
         buffer_len: U32::new(PIECE_MAX as u32),
         reads_served: limits.max_qp_rd_atom.min(READS_MAX),
@@ -95,7 +95,7 @@ pub(crate) fn connect(
         return Err(VerbsError::protocol(&terms.peer, "it has other receive buffers"));
     }
     let unreachable = || RdmaError::Unreachable { device: domain.name().to_owned(), peer: terms.peer.clone() };
-    active.remote = Remote { base: theirs.base.get(), rkey: theirs.rkey.get() };
+    active.remote = Remote::new(theirs.base.get(), peer_region_len);
     active.reads_max = ours.reads_wanted.min(theirs.reads_served).max(1);
     inbox.join(&theirs.active, ours.reads_served.min(theirs.reads_wanted)).map_err(|_| unreachable())?;
     active.join(&theirs.passive, now, psn).map_err(|_| unreachable())?;
@@ -104,7 +104,7 @@ pub(crate) fn connect(
 
     let inbox = Arc::new(Mutex::new(inbox));
     let mut link = RdmaQueuePair {
-        _servant: Servant::start(terms.peer.0, &control, &inbox)?,
+        _servant: Servant::start(terms.peer.0, &control, &inbox, &registration)?,
         active,
         waiter: Waiter::new(terms.tuning.initiator_spin, &inbox),
         inbox,
@@ -114,12 +114,17 @@ pub(crate) fn connect(
         peer: terms.peer.clone(),
         peer_region_len,
         counters: Counters::default(),
-        _registration: registration,
     };
     link.verify().map_err(|error| match error {
         // the control connection lives, but nothing comes through between the queue pairs
         VerbsError::Disconnected { .. } if !control.is_gone() => unreachable().into(),
+        VerbsError::Rdma(RdmaError::Blocked { .. }) => unreachable().into(),
         other => other,
     })?;
-    Ok(link)
+    // a link that works one way only is none; the end that finds out drops it
+    match control.agree(Instant::now() + STEP_LIMIT) {
+        true => Ok(link),
+        false if control.is_gone() => Err(VerbsError::Disconnected { peer: terms.peer.clone() }),
+        false => Err(unreachable().into()),
+    }
 }

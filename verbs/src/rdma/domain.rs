@@ -15,7 +15,7 @@ use super::context::Context;
 use super::devices::{Device, Limits};
 use super::error::RdmaError;
 use super::library::Library;
-use super::memory::Registration;
+use super::registration::Registration;
 
 /// The devices in use.
 static OPEN: Mutex<Vec<Weak<Domain>>> = Mutex::new(Vec::new());

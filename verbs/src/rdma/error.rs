@@ -63,12 +63,34 @@ pub enum RdmaError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The peer is short of memory that it may lock.
+    #[error(
+        "{peer} could not register {len} more bytes for RDMA: raise the limit of locked memory there (LimitMEMLOCK=infinity, \
+         `ulimit -l unlimited`) or lend less memory, or use --transport tcp"
+    )]
+    PeerMemory {
+        /// The node at the other end.
+        peer: PeerName,
+        /// Bytes that were to be registered.
+        len: usize,
+    },
     /// The control connection lives, but the queue pairs cannot talk.
     #[error(
         "{peer} cannot be reached over RDMA device {device}; check that both ports are on one network and that UDP port 4791 \
          is open, or use --transport tcp"
     )]
     Unreachable {
+        /// Name of this node's device.
+        device: String,
+        /// The node at the other end.
+        peer: PeerName,
+    },
+    /// A link that worked does so no more, though the peer's process lives and answers.
+    #[error(
+        "{peer} lives, but nothing gets through to it over RDMA device {device}: packets are lost or come out of order; check the \
+         network path between the two hosts, or use --transport tcp"
+    )]
+    Blocked {
         /// Name of this node's device.
         device: String,
         /// The node at the other end.

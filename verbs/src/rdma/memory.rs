@@ -6,7 +6,7 @@
 //! books of that, lets nobody look at those bytes meanwhile.
 
 use std::io;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::Arc;
 
 use ibverbs_sys as ffi;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -14,10 +14,9 @@ use rustix::process::{Resource, getrlimit};
 
 use super::domain::Domain;
 use super::error::RdmaError;
-use crate::region::Region;
 
 /// Memory known to the device; freed from it when dropped.
-struct Registered {
+pub(super) struct Registered {
     domain: Arc<Domain>,
     mr: *mut ffi::ibv_mr,
 }
@@ -30,7 +29,12 @@ unsafe impl Sync for Registered {}
 impl Registered {
     /// # Safety
     /// `base..base+len` stays mapped as long as the result lives.
-    unsafe fn new(domain: &Arc<Domain>, base: *mut u8, len: usize, remote: bool) -> Result<Registered, RdmaError> {
+    pub(super) unsafe fn new(
+        domain: &Arc<Domain>,
+        base: *mut u8,
+        len: usize,
+        remote: bool,
+    ) -> Result<Registered, RdmaError> {
         let mut access = ffi::ibv_access_flags::IBV_ACCESS_LOCAL_WRITE;
         if remote {
             access |= ffi::ibv_access_flags::IBV_ACCESS_REMOTE_READ | ffi::ibv_access_flags::IBV_ACCESS_REMOTE_WRITE;
@@ -48,7 +52,8 @@ impl Registered {
         unsafe { (*self.mr).lkey }
     }
 
-    fn rkey(&self) -> u32 {
+    /// What peers name the memory by.
+    pub(super) fn rkey(&self) -> u32 {
         // SAFETY: valid until dropped.
         unsafe { (*self.mr).rkey }
     }
@@ -64,10 +69,15 @@ impl Drop for Registered {
 /// Why a registration was refused: the limit of locked memory, if this process has one.
 fn refused(len: usize, source: io::Error) -> RdmaError {
     let over_limit = matches!(source.raw_os_error(), Some(libc::ENOMEM | libc::EPERM | libc::EAGAIN));
-    match getrlimit(Resource::Memlock).current {
-        Some(limit) if over_limit && !may_lock_any() => RdmaError::MemoryLimit { len, limit },
+    match lock_limit() {
+        Some(limit) if over_limit => RdmaError::MemoryLimit { len, limit },
         _ => RdmaError::Registration { len, source },
     }
+}
+
+/// Bytes that this process may lock, if there is a limit for it.
+pub(super) fn lock_limit() -> Option<u64> {
+    if may_lock_any() { None } else { getrlimit(Resource::Memlock).current }
 }
 
 /// Whether the limit does not hold for this process (CAP_IPC_LOCK, bit 14 of its effective capabilities).
@@ -75,45 +85,6 @@ fn may_lock_any() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << 14 != 0)
-}
-
-/// A region that peers may read and write.
-pub(crate) struct Registration {
-    // before the region, so that the device forgets the memory before it is unmapped
-    registered: Registered,
-    region: Arc<Region>,
-}
-
-impl Registration {
-    /// Registers the whole region, once for all links over the device. Its pages get memory now, and keep it.
-    ///
-    /// # Errors
-    /// `MemoryLimit`, `Registration`.
-    pub(super) fn of(domain: &Arc<Domain>, region: &Arc<Region>) -> Result<Arc<Registration>, RdmaError> {
-        let mut known = domain.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|registration| registration.strong_count() > 0);
-        if let Some(one) = known.iter().filter_map(Weak::upgrade).find(|one| Arc::ptr_eq(&one.region, region)) {
-            return Ok(one);
-        }
-        region.pin();
-        // SAFETY: the region stays mapped as long as the registration holds it.
-        let registered = unsafe { Registered::new(domain, region.base(), region.len(), true) };
-        let registered = registered.inspect_err(|_| region.unpin())?;
-        let registration = Arc::new(Registration { registered, region: Arc::clone(region) });
-        known.push(Arc::downgrade(&registration));
-        Ok(registration)
-    }
-
-    /// What peers name the memory by.
-    pub(super) fn rkey(&self) -> u32 {
-        self.registered.rkey()
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.region.unpin();
-    }
 }
 
 /// Registered memory of our own; starts at a page boundary.

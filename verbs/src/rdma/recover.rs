@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::active::{Active, Loss};
+use super::active::Active;
 use super::control::Answer;
+use super::loss::Loss;
 use crate::error::VerbsError;
 
 /// How long nothing may succeed before the peer counts as gone.
@@ -19,7 +20,8 @@ impl Active {
     /// Makes the queue pair again and posts what was under way again.
     ///
     /// # Errors
-    /// `Disconnected` when the peer is gone, or nothing has succeeded for 10 s; `Rdma` when the device has failed.
+    /// `Disconnected` when the peer is gone; `Rdma` when the device has failed, or the peer answers and still nothing has
+    /// succeeded for 10 s.
     #[cold]
     pub(super) fn recover(&mut self) -> Result<(), VerbsError> {
         let deadline = *self.failing_since.get_or_insert_with(Instant::now) + GIVE_UP;
@@ -27,8 +29,11 @@ impl Active {
             self.alive()?;
             self.port.domain.take_events();
             self.check_device()?;
-            if self.control.is_gone() || Instant::now() >= deadline {
+            if self.control.is_gone() {
                 return Err(self.lose(Loss::Gone));
+            }
+            if Instant::now() >= deadline {
+                return Err(self.lose(if self.answered { Loss::Blocked } else { Loss::Gone }));
             }
             if self.attempt(deadline) {
                 return Ok(());
@@ -43,11 +48,14 @@ impl Active {
         self.note_rest();
         self.generation = self.generation.wrapping_add(1);
         self.work.recoveries += 1;
+        self.answered = false;
         // the port is down, or its address not back yet
         let Ok((port, ours, psn)) = self.make() else {
             return false;
         };
-        let Some(Answer::Remade(theirs, received)) = self.control.ask(self.work.recoveries, ours, deadline) else {
+        let answer = self.control.ask_to_remake(self.work.recoveries, ours, deadline);
+        self.answered = answer.is_some();
+        let Some(Answer::Remade(theirs, received)) = answer else {
             return false;
         };
         if self.join(&theirs, port, psn).is_err() {

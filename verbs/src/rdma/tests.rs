@@ -10,7 +10,7 @@ use crate::connect::Terms;
 use crate::error::VerbsError;
 use crate::names::{NodeId, PeerName};
 use crate::queue_pair::QueuePair;
-use crate::region::Region;
+use crate::region::{EXTENT, Region};
 use crate::tuning::Tuning;
 use crate::{PAGE, TRANSFER_MAX};
 
@@ -22,12 +22,12 @@ fn address() -> IpAddr {
     addresses.find(|ip| ip.is_ipv4() && TcpListener::bind((*ip, 0)).is_ok()).expect("an active port")
 }
 
-fn join(me: u8, control: TcpStream) -> RdmaQueuePair {
+fn join(me: u8, control: TcpStream, region: &Arc<Region>) -> RdmaQueuePair {
     let terms = Terms {
         me: NodeId(me),
         peer: PeerName(NodeId(1 - me), "other".into()),
         initiator: me == 0,
-        region: Region::new(TRANSFER_MAX).expect("a region"),
+        region: Arc::clone(region),
         peer_region_len: 0,
         tuning: Tuning::default(),
     };
@@ -35,11 +35,18 @@ fn join(me: u8, control: TcpStream) -> RdmaQueuePair {
 }
 
 fn pair() -> (RdmaQueuePair, RdmaQueuePair) {
+    pair_with(&Region::new(TRANSFER_MAX).expect("a region"))
+}
+
+/// The far end offers `region`.
+fn pair_with(region: &Arc<Region>) -> (RdmaQueuePair, RdmaQueuePair) {
     let listener = TcpListener::bind((address(), 0)).expect("a port");
     let near = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
     let far = listener.accept().expect("accepted").0;
-    let far = thread::spawn(move || join(1, far));
-    (join(0, near), far.join().expect("no panic"))
+    let region = Arc::clone(region);
+    let far = thread::spawn(move || join(1, far, &region));
+    let near = join(0, near, &Region::new(TRANSFER_MAX).expect("a region"));
+    (near, far.join().expect("no panic"))
 }
 
 #[test]
@@ -50,7 +57,8 @@ fn a_wrong_key_is_a_clear_error_and_is_not_tried_again() {
         [|link| link.read(0, PAGE).map(|_| ()), |link| link.post_write(0, &[1; PAGE]).and_then(|()| link.flush())];
     for call in calls {
         let (mut near, _far) = pair();
-        near.active.remote.rkey ^= 0x55;
+        near.read(0, PAGE).expect("its key is known now");
+        near.active.remote.spoil_keys();
         let start = Instant::now();
         let error = call(&mut near).expect_err("refused");
         assert!(matches!(error, VerbsError::Protocol { .. }), "{error}");
@@ -68,6 +76,46 @@ fn bytes_beyond_the_region_are_refused_by_the_device_too() {
     near.peer_region_len *= 2;
     let error = near.read(TRANSFER_MAX as u64, PAGE).map(|_| ()).expect_err("refused");
     assert!(matches!(error, VerbsError::Protocol { .. }), "{error}");
+}
+
+/// Bytes that devices hold of this process (proc_pid_status(5)).
+fn pinned_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:")).expect("VmPin");
+    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+}
+
+#[test]
+#[ignore = "needs an RDMA device: scripts/rxe-test runs it"]
+fn an_extent_is_pinned_when_the_peer_first_wants_bytes_of_it() {
+    let before = pinned_bytes();
+    let region = Region::new(1 << 40).expect("a region");
+    let (mut near, _far) = pair_with(&region);
+    let buffers = pinned_bytes() - before;
+    assert!(buffers < 32 << 20, "{buffers} bytes of buffers");
+    for (extents, offset) in [(1, 0), (1, PAGE as u64), (2, 9 << 30), (2, (9 << 30) + EXTENT as u64 - 1)] {
+        near.read(offset, 1).expect("read");
+        assert_eq!(pinned_bytes() - before - buffers, extents * EXTENT);
+    }
+    near.post_write((11 << 30) - 10, &[1; 20]).expect("posted");
+    near.flush().expect("flushed");
+    assert_eq!(pinned_bytes() - before - buffers, 4 * EXTENT, "both sides of a border");
+}
+
+#[test]
+#[ignore = "needs an RDMA device: scripts/rxe-test runs it"]
+fn reads_and_writes_go_over_the_borders_of_extents() {
+    let (mut near, _far) = pair_with(&Region::new(3 * EXTENT).expect("a region"));
+    let written: Vec<u8> = (0..TRANSFER_MAX).map(|at| (at / 7) as u8).collect();
+    let offset = EXTENT as u64 - 5000;
+    near.post_write(offset, &written).expect("posted");
+    assert!(near.read(offset, TRANSFER_MAX).expect("read") == written);
+    let reads = [(offset + 10, 4096), (offset + 4000, 4096), (2 * EXTENT as u64 - 1, 2), (offset, 1)];
+    let mut got = vec![0xee; 4096 + 4096 + 2 + 1];
+    near.read_list(&reads, &mut got).expect("read");
+    let expected = [&written[10..4106], &written[4000..8096], &[0, 0], &written[..1]].concat();
+    assert!(got == expected);
+    assert_eq!(near.counters().reads, 1 + 4);
 }
 
 #[test]
@@ -93,7 +141,7 @@ fn a_queue_pair_that_breaks_at_either_end_is_made_again_and_nothing_is_lost_or_d
         near.post_write(0, &[round; PAGE]).expect("posted");
         match round % 3 {
             0 => near.active.queue_pair.as_ref().expect("present").to_error().expect("broken"),
-            1 => super::control::lock(&far.inbox).break_queue_pair(),
+            1 => super::servant::lock(&far.inbox).break_queue_pair(),
             _ => {}
         }
         let message = vec![round; 200_000];

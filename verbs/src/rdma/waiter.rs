@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::active::{Active, Loss};
-use super::control::lock;
+use super::active::Active;
 use super::inbox::Inbox;
+use super::loss::Loss;
+use super::servant::lock;
 use crate::error::VerbsError;
 use crate::poll::Spinner;
 

@@ -77,7 +77,8 @@ pub(crate) fn connect(terms: &Terms, stream: UnixStream) -> Result<ShmQueuePair,
     let peer_region_len = terms.check(&theirs)?;
     let peer_region = map_from_peer(&peer_memory, peer_region_len, &terms.peer)?;
     let rings = Arc::new(map_from_peer(&shared.ring, ring::BOTH as u64, &terms.peer)?);
-    Ok(assemble(terms, stream, peer_region, rings, shared))
+    let shares_cpu = announcement.shares_cpu(&theirs);
+    Ok(ShmQueuePair { shares_cpu, ..assemble(terms, stream, peer_region, rings, shared) })
 }
 
 fn assemble(
@@ -105,5 +106,6 @@ fn assemble(
         assembly: Assembly::default(),
         spinner: Spinner::new(terms.tuning.initiator_spin),
         counters: Counters::default(),
+        shares_cpu: false,
     }
 }

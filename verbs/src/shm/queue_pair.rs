@@ -36,6 +36,7 @@ pub struct ShmQueuePair {
     pub(super) assembly: Assembly,
     pub(super) spinner: Spinner,
     pub(super) counters: Counters,
+    pub(super) shares_cpu: bool,
 }
 
 impl ShmQueuePair {
@@ -148,6 +149,10 @@ impl QueuePair for ShmQueuePair {
         Ok(())
     }
 
+    fn reads_in_place(&self) -> bool {
+        true
+    }
+
     fn post_write(&mut self, offset: u64, data: &[u8]) -> Result<(), VerbsError> {
         let place = self.place("a write", offset, data.len())?;
         // SAFETY: inside the mapping; `data` may come from the same memory (a read of this link), hence `copy`.
@@ -205,6 +210,10 @@ impl QueuePair for ShmQueuePair {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.wakes_us.as_fd()
+    }
+
+    fn shares_cpu(&self) -> bool {
+        self.shares_cpu
     }
 
     fn counters(&self) -> Counters {

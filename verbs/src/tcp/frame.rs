@@ -1,7 +1,8 @@
 //! Fixed frames of the two data sockets.
 //!
 //! A request is 16 bytes, followed by the data if it writes. A response is 8 bytes, followed by the data of a read that
-//! was served. Responses come in the order of the requests; a write has none.
+//! was served. Responses come in the order of the requests; a write has none. The data of *packed* reads and writes is in
+//! [blocks](super::block); the lengths in the frames are those of the data before.
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -18,6 +19,8 @@ const _: () = assert!(REQUEST == 16 && RESPONSE == 8);
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 const FENCE: u8 = 3;
+const PACKED_READ: u8 = 4;
+const PACKED_WRITE: u8 = 5;
 
 /// The request was served. A fence: and so was every write before it.
 pub(crate) const SERVED: u8 = 0;
@@ -46,20 +49,20 @@ pub(crate) struct Response {
 /// A request that makes sense; its range is not checked against any region yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Operation {
-    Read { offset: u64, len: usize },
-    Write { offset: u64, len: usize },
+    Read { offset: u64, len: usize, packed: bool },
+    Write { offset: u64, len: usize, packed: bool },
     Fence,
 }
 
 impl Request {
     /// `len` is at most [`TRANSFER_MAX`], which the caller has checked.
-    pub(crate) fn read(offset: u64, len: usize) -> Request {
-        Request::new(READ, offset, len)
+    pub(crate) fn read(offset: u64, len: usize, packed: bool) -> Request {
+        Request::new(if packed { PACKED_READ } else { READ }, offset, len)
     }
 
     /// `len` is at most [`TRANSFER_MAX`], which the caller has checked.
-    pub(crate) fn write(offset: u64, len: usize) -> Request {
-        Request::new(WRITE, offset, len)
+    pub(crate) fn write(offset: u64, len: usize, packed: bool) -> Request {
+        Request::new(if packed { PACKED_WRITE } else { WRITE }, offset, len)
     }
 
     pub(crate) fn fence() -> Request {
@@ -76,8 +79,8 @@ impl Request {
         let (offset, len) = (self.offset.get(), self.len.get() as usize);
         match self.op {
             _ if self.zero != [0; 3] || len > TRANSFER_MAX => None,
-            READ => Some(Operation::Read { offset, len }),
-            WRITE => Some(Operation::Write { offset, len }),
+            READ | PACKED_READ => Some(Operation::Read { offset, len, packed: self.op == PACKED_READ }),
+            WRITE | PACKED_WRITE => Some(Operation::Write { offset, len, packed: self.op == PACKED_WRITE }),
             FENCE if (offset, len) == (0, 0) => Some(Operation::Fence),
             _ => None,
         }
@@ -105,11 +108,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_request_comes_back_as_what_it_was(offset: u64, len in 0..=TRANSFER_MAX) {
-            let wire = Request::read(offset, len);
+        fn a_request_comes_back_as_what_it_was(offset: u64, len in 0..=TRANSFER_MAX, packed: bool) {
+            let wire = Request::read(offset, len, packed);
             let back = Request::read_from_bytes(wire.as_bytes()).expect("16 bytes").operation();
-            prop_assert_eq!(back, Some(Operation::Read { offset, len }));
-            prop_assert_eq!(Request::write(offset, len).operation(), Some(Operation::Write { offset, len }));
+            prop_assert_eq!(back, Some(Operation::Read { offset, len, packed }));
+            let write = Request::write(offset, len, packed).operation();
+            prop_assert_eq!(write, Some(Operation::Write { offset, len, packed }));
         }
 
         #[test]

@@ -1,7 +1,9 @@
 //! Links over three TCP connections: messages, and one for the one-sided operations of each direction, which a responder
 //! thread at the other end serves.
 //!
-//! A READ is one request and one response. WRITEs are streamed without waiting; a fence tells when they are placed.
+//! A READ is one request and one response. Those that are read ahead are requested at once and taken off the socket when somebody
+//! waits for them, or for something that comes after them. WRITEs are streamed without waiting; a fence tells when they are placed.
+//! Where whoever decides says so ([`PackRule`](crate::packing::PackRule)), data is compressed: both ends always can.
 //! A link that hears nothing for 10 s (TCP_USER_TIMEOUT, with keepalive probes every second) counts as dead; so does one
 //! whose peer takes nothing from a full socket for 10 s.
 //!
@@ -39,13 +41,20 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::connect::{Announcement, CONNECT_LIMIT, Terms};
 use crate::error::VerbsError;
 use crate::poll::Spinner;
-use crate::queue_pair::Counters;
+use crate::queue_pair::{Counters, TRANSFER_MAX};
 use crate::tuning::Tuning;
 
+mod ahead;
+mod block;
 mod bounce;
+mod carried;
 mod frame;
 mod messages;
+mod packed;
+mod packed_service;
+mod packs;
 mod queue_pair;
+mod requests;
 mod responder;
 mod socket;
 
@@ -71,16 +80,24 @@ pub(crate) fn connect(
     let peer_region_len = terms.check(&theirs)?;
     let (data, served) = if terms.initiator { (forward, back) } else { (back, forward) };
     let region = Arc::clone(&terms.region);
-    let tuning = if is_to_this_host(&data) && ours.shares_cpu(&theirs) { Tuning::SLEEP } else { terms.tuning };
+    let same_host = is_to_this_host(&data);
+    let shares_cpu = same_host && ours.shares_cpu(&theirs);
+    let tuning = if shares_cpu { Tuning::SLEEP } else { terms.tuning };
     Ok(TcpQueuePair {
         _responder: responder::Responder::start(terms.peer.0, served, region, tuning.responder_spin)?,
         peer: terms.peer.clone(),
         peer_region_len,
         data,
         messages: messages::Messages::new(msg),
-        bounce: bounce::Bounce::new()?,
+        bounce: bounce::Bounce::new(TRANSFER_MAX)?,
+        ahead: ahead::Ahead::new(),
+        ahead_bytes: bounce::Bounce::new(ahead::AHEAD_BYTES)?,
         spinner: Spinner::new(tuning.initiator_spin),
         counters: Counters::default(),
+        same_host,
+        shares_cpu,
+        packs: None,
+        block: Box::default(),
         unflushed: false,
     })
 }

@@ -4,24 +4,25 @@
 //! Pieces are made of the bounce buffer, which this queue pair owns and only lends until its next call, and of slices
 //! that the caller lends for the call.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use zerocopy::IntoBytes;
 
+use super::ahead::Ahead;
+use super::block::BLOCK;
 use super::bounce::Bounce;
-use super::frame::{NONSENSE, OUT_OF_RANGE, RESPONSE, Request, Response, SERVED};
+use super::frame::{RESPONSE, Request};
 use super::messages::Messages;
+use super::packs::Packs;
+use super::requests::WINDOW;
 use super::responder::Responder;
-use super::socket::{self, Piece};
+use super::socket::Piece;
 use crate::error::VerbsError;
 use crate::names::{NodeId, PeerName, TransportKind};
+use crate::packing::{PackRule, Way};
 use crate::poll::Spinner;
-use crate::queue_pair::{Counters, QueuePair, TRANSFER_MAX};
-
-/// Most reads of a list that are under way: their requests (1 KiB) always fit in the socket, so that the responder, which may
-/// be waiting for us to take its responses, can never keep us from sending them.
-const WINDOW: usize = 64;
+use crate::queue_pair::{Counters, QueuePair};
 
 /// One end of a tcp link.
 pub struct TcpQueuePair {
@@ -30,92 +31,21 @@ pub struct TcpQueuePair {
     pub(super) data: TcpStream,
     pub(super) messages: Messages,
     pub(super) bounce: Bounce,
+    /// What was read ahead, and its bytes.
+    pub(super) ahead: Ahead,
+    pub(super) ahead_bytes: Bounce,
     pub(super) spinner: Spinner,
     pub(super) counters: Counters,
+    pub(super) same_host: bool,
+    pub(super) shares_cpu: bool,
+    /// Present if data may be compressed.
+    pub(super) packs: Option<Box<Packs>>,
+    /// A packed block as it came; empty if none will.
+    pub(super) block: Box<[u8]>,
     /// Writes were posted since the last fence.
     pub(super) unflushed: bool,
     /// Serves the other direction as long as this end lives.
     pub(super) _responder: Responder,
-}
-
-impl TcpQueuePair {
-    fn check(&self, what: &'static str, offset: u64, len: usize) -> Result<(), VerbsError> {
-        if len > TRANSFER_MAX {
-            return Err(VerbsError::TooLong { peer: self.peer.clone(), what, len, limit: TRANSFER_MAX });
-        }
-        match offset.checked_add(len as u64) {
-            Some(end) if end <= self.peer_region_len => Ok(()),
-            _ => Err(self.out_of_range(offset, len)),
-        }
-    }
-
-    #[cold]
-    fn out_of_range(&self, offset: u64, len: usize) -> VerbsError {
-        VerbsError::OutOfRange { peer: self.peer.clone(), offset, len, region_len: self.peer_region_len }
-    }
-
-    fn post(&self, what: &'static str, pieces: &mut [Piece]) -> Result<(), VerbsError> {
-        socket::send_all(&self.data, pieces).map_err(|error| VerbsError::link(&self.peer, what, error))
-    }
-
-    /// Takes the next response, whose data has `len` bytes. `pieces` take the response (its header comes to lie at `header`)
-    /// and then the data.
-    ///
-    /// # Safety
-    /// `header` can be read once the first [`RESPONSE`] bytes of `pieces` are filled.
-    unsafe fn response(
-        &self,
-        what: &'static str,
-        header: *const Response,
-        mut pieces: &mut [Piece],
-        len: usize,
-    ) -> Result<(), VerbsError> {
-        let link = |error| VerbsError::link(&self.peer, what, error);
-        let mut have = 0;
-        while have < RESPONSE {
-            let count = socket::receive_some(&self.data, pieces, &self.spinner).map_err(link)?;
-            let first = socket::consume(pieces, count);
-            pieces = &mut pieces[first..];
-            have += count;
-        }
-        // SAFETY: the header is there; any bytes make a valid `Response`.
-        let header = unsafe { header.read() };
-        if header.status != SERVED || header.len.get() as usize != len {
-            return Err(self.unserved(header, have));
-        }
-        socket::receive_all(&self.data, pieces, &self.spinner).map_err(link)
-    }
-
-    /// [`response`](Self::response) whose data goes to `place`.
-    fn response_into(&self, what: &'static str, place: Piece, len: usize) -> Result<(), VerbsError> {
-        let mut header = Response::new(NONSENSE, 0);
-        let header = &raw mut header;
-        // SAFETY: `header` lives to the end of this function, and only the kernel writes it.
-        let mut pieces = [unsafe { Piece::new(header.cast(), RESPONSE) }, place];
-        // SAFETY: the first piece is the header.
-        unsafe { self.response(what, header, &mut pieces, len) }
-    }
-
-    /// The peer did not serve a request that is inside its region: one of us is wrong about it. The link is of no more use.
-    #[cold]
-    fn unserved(&self, header: Response, have: usize) -> VerbsError {
-        let _ = self.data.shutdown(Shutdown::Both);
-        let what = match header.status {
-            OUT_OF_RANGE if have == RESPONSE => "it says that its region is shorter than it announced",
-            NONSENSE if have == RESPONSE => "it does not understand a request",
-            _ => "it sent a response that fits no request",
-        };
-        VerbsError::protocol(&self.peer, what)
-    }
-
-    /// Posts the requests for `reads`, at most [`WINDOW`] of them.
-    fn post_reads(&self, reads: &[(u64, usize)]) -> Result<(), VerbsError> {
-        let mut requests = [Request::fence(); WINDOW];
-        for (request, &(offset, len)) in requests.iter_mut().zip(reads) {
-            *request = Request::read(offset, len);
-        }
-        self.post("a list of reads", &mut [Piece::to_send(requests[..reads.len()].as_bytes())])
-    }
 }
 
 impl QueuePair for TcpQueuePair {
@@ -133,19 +63,40 @@ impl QueuePair for TcpQueuePair {
 
     fn read(&mut self, offset: u64, len: usize) -> Result<&[u8], VerbsError> {
         self.check("a read", offset, len)?;
-        self.post("a read", &mut [Piece::to_send(Request::read(offset, len).as_bytes())])?;
+        if let Some((index, at)) = self.ahead.find(offset, len) {
+            self.take_outstanding(index + 1)?;
+            self.ahead.take(index, offset, len);
+            let bytes = self.ahead_bytes.bytes(at, len);
+            if let Some(packs) = &mut self.packs {
+                packs.look(Way::Read, &self.data, bytes);
+            }
+            return Ok(bytes);
+        }
+        let packed = self.packs(Way::Read, len);
+        self.post("a read", &mut [Piece::to_send(Request::read(offset, len, packed).as_bytes())])?;
         // on one CPU with the responder this is its turn; on two, the response cannot be here yet
         self.spinner.give_way();
-        let header = self.bounce.header();
-        // SAFETY: `check` has bounded len by the size of the bounce buffer, which nobody borrows: we hold `&mut self`; the
-        // header lies right before it in the same mapping.
-        unsafe {
-            let mut place = [Piece::new(header.cast(), RESPONSE + len)];
-            self.response("a read", header, &mut place, len)?;
+        self.take_outstanding(self.ahead.len())?;
+        if packed {
+            // SAFETY: nobody borrows the bounce buffer: we hold `&mut self`.
+            let place = unsafe { self.bounce.bytes_mut(0, len) };
+            self.take_data("a read", place, true)?;
+        } else {
+            let header = self.bounce.header();
+            // SAFETY: `check` has bounded len by the size of the bounce buffer, which nobody borrows: we hold `&mut self`; the
+            // header lies right before it in the same mapping.
+            unsafe {
+                let mut place = [Piece::new(header.cast(), RESPONSE + len)];
+                self.response("a read", header, &mut place, len)?;
+            }
         }
         self.counters.reads += 1;
         self.counters.bytes_received += len as u64;
-        Ok(self.bounce.bytes(len))
+        let bytes = self.bounce.bytes(0, len);
+        if let Some(packs) = &mut self.packs {
+            packs.look(Way::Read, &self.data, bytes);
+        }
+        Ok(bytes)
     }
 
     fn read_list(&mut self, reads: &[(u64, usize)], into: &mut [u8]) -> Result<(), VerbsError> {
@@ -157,18 +108,18 @@ impl QueuePair for TcpQueuePair {
             let what = "a list of reads into another length";
             return Err(VerbsError::TooLong { peer: self.peer.clone(), what, len: sum, limit: into.len() });
         }
+        self.take_outstanding(self.ahead.len())?;
+        let packed = self.packs(Way::Read, sum);
         let (mut posted, mut rest) = (0, into);
         for (taken, &(_, len)) in reads.iter().enumerate() {
             // when half of the window has come, the next half goes out with one call
             if posted < reads.len() && posted - taken <= WINDOW / 2 {
                 let next = reads.len().min(taken + WINDOW);
-                self.post_reads(&reads[posted..next])?;
+                self.post_reads(&reads[posted..next], packed, self.ahead.len())?;
                 posted = next;
             }
             let (place, after) = rest.split_at_mut(len);
-            // SAFETY: `place` is lent to us for this call.
-            let place = unsafe { Piece::new(place.as_mut_ptr(), len) };
-            self.response_into("a list of reads", place, len)?;
+            self.take_data("a list of reads", place, packed)?;
             rest = after;
         }
         self.counters.reads += reads.len() as u64;
@@ -176,23 +127,72 @@ impl QueuePair for TcpQueuePair {
         Ok(())
     }
 
+    fn read_ahead(&mut self, reads: &[(u64, usize)]) -> Result<(), VerbsError> {
+        let mut fresh = [(0, 0); WINDOW];
+        let mut count = 0;
+        let packed = self.packs(Way::Read, reads.iter().map(|read| read.1).sum());
+        for &(offset, len) in reads {
+            self.check("a read", offset, len)?;
+            if self.ahead.find(offset, len).is_some() {
+                continue;
+            }
+            if count == WINDOW || self.ahead.admit(offset, len, packed).is_none() {
+                break;
+            }
+            fresh[count] = (offset, len);
+            count += 1;
+        }
+        if count > 0 {
+            self.post_reads(&fresh[..count], packed, self.ahead.len() - count)?;
+            self.counters.reads += count as u64;
+        }
+        Ok(())
+    }
+
+    fn overlaps(&self) -> bool {
+        true
+    }
+
+    fn reads_in_place(&self) -> bool {
+        true
+    }
+
     fn post_write(&mut self, offset: u64, data: &[u8]) -> Result<(), VerbsError> {
         self.check("a write", offset, data.len())?;
-        let request = Request::write(offset, data.len());
-        // the next fence or read pushes what the kernel holds back; full packets go at once
-        socket::send_more(&self.data, &mut [Piece::to_send(request.as_bytes()), Piece::to_send(data)])
-            .map_err(|error| VerbsError::link(&self.peer, "a write", error))?;
+        self.ahead.spoil(offset, data.len());
+        if self.packs(Way::Write, data.len()) {
+            self.post_packed(offset, data)?;
+        } else {
+            let request = Request::write(offset, data.len(), false);
+            // the next fence or read pushes what the kernel holds back; full packets go at once
+            self.post_flagged(
+                "a write",
+                &mut [Piece::to_send(request.as_bytes()), Piece::to_send(data)],
+                self.ahead.len(),
+                true,
+            )?;
+        }
+        if let Some(packs) = &mut self.packs {
+            packs.look(Way::Write, &self.data, data);
+        }
         self.counters.writes += 1;
         self.counters.bytes_sent += data.len() as u64;
         self.unflushed = true;
         Ok(())
     }
 
+    fn pack_by(&mut self, rule: Box<dyn PackRule>) {
+        self.packs = Some(Box::new(Packs::new(rule, self.same_host)));
+        self.block = vec![0; BLOCK].into_boxed_slice();
+    }
+
     fn flush(&mut self) -> Result<(), VerbsError> {
+        self.ahead.spoil_all();
         if !self.unflushed {
             return Ok(());
         }
         self.post("a fence", &mut [Piece::to_send(Request::fence().as_bytes())])?;
+        self.take_outstanding(self.ahead.len())?;
         self.response_into("a fence", Piece::empty(), 0)?;
         self.unflushed = false;
         Ok(())
@@ -225,6 +225,10 @@ impl QueuePair for TcpQueuePair {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.messages.socket().as_fd()
+    }
+
+    fn shares_cpu(&self) -> bool {
+        self.shares_cpu
     }
 
     fn counters(&self) -> Counters {

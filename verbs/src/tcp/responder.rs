@@ -13,6 +13,7 @@ use std::time::Duration;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::frame::{self, NONSENSE, OUT_OF_RANGE, Operation, REQUEST, Request, Response, SERVED};
+use super::packed_service::PackedService;
 use super::socket::{self, Piece};
 use crate::error::VerbsError;
 use crate::helper;
@@ -40,7 +41,8 @@ impl Responder {
         spin: Duration,
     ) -> Result<Responder, VerbsError> {
         let socket = Arc::new(socket);
-        let service = Service { socket: Arc::clone(&socket), region, spinner: Spinner::new(spin), refused: false };
+        let service =
+            Service { socket: Arc::clone(&socket), region, spinner: Spinner::new(spin), refused: false, packed: None };
         let thread = helper::spawn(format!("eos-serve-{}", peer.0), move || service.run())?;
         Ok(Responder { socket, thread: Some(thread) })
     }
@@ -61,6 +63,8 @@ struct Service {
     spinner: Spinner,
     /// A write since the last fence was outside the region.
     refused: bool,
+    /// Present once the peer has used packed data.
+    packed: Option<Box<PackedService>>,
 }
 
 impl Service {
@@ -92,17 +96,24 @@ impl Service {
         while let Ok((request, data)) = Request::read_from_prefix(&input[at..]) {
             at += REQUEST;
             let Some(operation) = request.operation() else {
-                batch.push(Response::new(NONSENSE, 0), None);
                 batch.send(&self.socket)?;
-                return Err(io::ErrorKind::InvalidData.into());
+                return self.refuse();
             };
             match operation {
-                Operation::Read { offset, len } => self.read(offset, len, &mut batch),
+                Operation::Read { offset, len, packed: true } if len > 0 && self.is_inside(offset, len) => {
+                    batch.send(&self.socket)?;
+                    self.read_packed(offset, len, data)?;
+                }
+                Operation::Read { offset, len, .. } => self.read(offset, len, &mut batch),
                 Operation::Fence => {
                     let status = if std::mem::take(&mut self.refused) { OUT_OF_RANGE } else { SERVED };
                     batch.push(Response::new(status, 0), None);
                 }
-                Operation::Write { offset, len } => {
+                Operation::Write { offset, len, packed: true } => {
+                    batch.send(&self.socket)?;
+                    at += self.write_packed(offset, len, data)?;
+                }
+                Operation::Write { offset, len, packed: false } => {
                     batch.send(&self.socket)?; // an earlier read must not see this write
                     let here = &data[..len.min(data.len())];
                     self.write(offset, len, here)?;
@@ -138,6 +149,35 @@ impl Service {
         // SAFETY: as above.
         let mut place = [unsafe { self.piece(start + here.len(), rest) }];
         socket::receive_all(&self.socket, &mut place, &self.spinner)
+    }
+
+    fn is_inside(&self, offset: u64, len: usize) -> bool {
+        frame::inside(offset, len, self.region.len()).is_some()
+    }
+
+    /// Answers a read inside the region with blocks. `after`: the requests that have come behind it.
+    fn read_packed(&mut self, offset: u64, len: usize, after: &[u8]) -> io::Result<()> {
+        let next = Request::read_from_prefix(after).ok().and_then(|(request, _)| request.operation());
+        let more = matches!(next, Some(Operation::Read { .. }));
+        let packed = self.packed.get_or_insert_with(|| Box::new(PackedService::new()));
+        packed.read(&self.socket, &self.region, offset as usize, len, more)
+    }
+
+    /// Places a write that comes in blocks, of which some bytes `here` have come; returns how many of these it took.
+    fn write_packed(&mut self, offset: u64, len: usize, here: &[u8]) -> io::Result<usize> {
+        let start = frame::inside(offset, len, self.region.len());
+        self.refused |= start.is_none();
+        let packed = self.packed.get_or_insert_with(|| Box::new(PackedService::new()));
+        match packed.write((&self.socket, &self.spinner), &self.region, start, len, here) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => self.refuse(),
+            other => other,
+        }
+    }
+
+    /// Answers that a request makes no sense, and ends the service.
+    fn refuse(&self) -> io::Result<usize> {
+        socket::send_all(&self.socket, &mut [Piece::to_send(Response::new(NONSENSE, 0).as_bytes())])?;
+        Err(io::ErrorKind::InvalidData.into())
     }
 
     fn skip(&self, mut rest: usize) -> io::Result<()> {

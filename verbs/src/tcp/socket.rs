@@ -82,6 +82,15 @@ pub(crate) fn send_more(socket: &impl AsFd, pieces: &mut [Piece]) -> io::Result<
     send_flagged(socket, pieces, libc::MSG_NOSIGNAL | libc::MSG_MORE)
 }
 
+/// [`send_all`] or [`send_more`], but fails with `WouldBlock` where it would wait. What is left to send is what is left of the pieces.
+///
+/// # Errors
+/// As [`send_all`].
+pub(crate) fn send_now(socket: &impl AsFd, pieces: &mut [Piece], more: bool) -> io::Result<()> {
+    let more = if more { libc::MSG_MORE } else { 0 };
+    send_flagged(socket, pieces, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | more)
+}
+
 fn send_flagged(socket: &impl AsFd, mut pieces: &mut [Piece], flags: libc::c_int) -> io::Result<()> {
     let socket = socket.as_fd().as_raw_fd();
     while !pieces.is_empty() {

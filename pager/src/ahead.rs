@@ -1,0 +1,302 @@
+//! Prefetch: the pages that come along with one that is pulled, and those that are asked for ahead of time.
+//!
+//! [`Prefetcher`] says how many and at which distance; here it is seen to that nothing else comes: only pages in slots of the same node and of
+//! the same area as the one that is asked for, at most an eighth of the budget, and no more than the executor allows.
+//! Consecutive slots are one READ, all READs of a window are posted before the first is waited for, and neighbours are
+//! installed by one `UFFDIO_COPY`.
+//!
+//! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it; it is not marked as referenced, so
+//! it goes before those that were asked for. Where the program writes, and has used the window before, all of this one comes
+//! writable. What is *announced* is read ahead by the queue pair and touches no entry: it stays where it is until a fault asks for it.
+
+use eos_policy::prefetch::{Advice, Prefetcher};
+use eos_verbs::NodeId;
+
+use crate::entry::{SlotRef, State};
+use crate::error::PagerError;
+use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::pager::Pager;
+use crate::protocol;
+use crate::uffd::Protection;
+
+/// Most pages of a window, the one that is asked for included.
+pub(crate) const WINDOW_PAGES: u64 = 64;
+
+/// A window takes at most one part in this many of the budget.
+const BUDGET_SHARE: u64 = 8;
+
+/// A page of a window, and where it comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    page: PageNumber,
+    slot: SlotRef,
+    protection: Protection,
+}
+
+/// What the fault path knows of the future.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    prefetcher: Prefetcher,
+    on: bool,
+    /// Who asks.
+    thread: u32,
+    /// Most pages that may come along.
+    most: u64,
+    /// The pages up to this one will be touched for sure.
+    known_end: Option<PageNumber>,
+    /// Pages that came along since [`Pager::take_along`] was last called.
+    along: u64,
+    window: Vec<Wanted>,
+    reads: Vec<(u64, usize)>,
+}
+
+impl Ahead {
+    pub(crate) fn new() -> Self {
+        Self {
+            prefetcher: Prefetcher::new(WINDOW_PAGES as u32),
+            on: true,
+            thread: 0,
+            most: u64::MAX,
+            known_end: None,
+            along: 0,
+            window: Vec::with_capacity(WINDOW_PAGES as usize),
+            reads: Vec::with_capacity(WINDOW_PAGES as usize),
+        }
+    }
+}
+
+impl Pager {
+    /// Whether pages come along with others; they do, unless said otherwise.
+    pub fn set_prefetch(&mut self, on: bool) {
+        self.ahead.on = on;
+    }
+
+    /// The faults that follow are of this thread, and `most` pages may come along with the next.
+    pub fn asks(&mut self, thread: u32, most: u64) {
+        self.ahead.thread = thread;
+        self.ahead.most = most;
+    }
+
+    /// How many pages have come along with others since the last call. The bound of [`asks`](Self::asks) ends.
+    pub fn take_along(&mut self) -> u64 {
+        self.ahead.most = u64::MAX;
+        std::mem::take(&mut self.ahead.along)
+    }
+
+    /// Pages that came along and were used, and that were not, as far as is known.
+    pub fn prefetch_verdicts(&self) -> eos_policy::prefetch::Verdicts {
+        self.ahead.prefetcher.verdicts()
+    }
+
+    /// All pages before `end` will be touched (`None`: nothing is known).
+    pub(crate) fn know_end(&mut self, end: Option<PageNumber>) {
+        self.ahead.known_end = end;
+    }
+
+    /// Puts the window around `page`, which is in `slot`, together; ascending, the page itself included. What follows it is announced.
+    pub(crate) fn plan_window(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<u64, PagerError> {
+        let protection = if write { Protection::Writable } else { Protection::WriteProtected };
+        self.ahead.window.clear();
+        self.ahead.window.push(Wanted { page, slot, protection });
+        if !self.ahead.on {
+            return Ok(1);
+        }
+        let known = self.ahead.known_end.map(|end| end.0.saturating_sub(page.0));
+        let advice = match known {
+            Some(pages) => Advice { stride: 1, now: pages.clamp(1, WINDOW_PAGES) as u32 - 1, ahead: 0, proven: true },
+            None => self.ahead.prefetcher.on_fault(self.ahead.thread, page.0),
+        };
+        if advice.stride != 0 && self.ahead.most > 0 {
+            self.fill_window(page, slot.node, advice, write && advice.proven)?;
+        } else if known.is_none() {
+            self.ahead.prefetcher.brought(0, 0, 0);
+        }
+        Ok(self.ahead.window.len() as u64)
+    }
+
+    fn fill_window(
+        &mut self,
+        page: PageNumber,
+        node: NodeId,
+        advice: Advice,
+        writable: bool,
+    ) -> Result<(), PagerError> {
+        let Some((span, _)) = self.layout.find(page.addr()) else {
+            return Ok(());
+        };
+        let span = PageRange::covering(&span);
+        let protection = if writable { Protection::Writable } else { Protection::WriteProtected };
+        let mut window = std::mem::take(&mut self.ahead.window);
+        let share = self.here().limit / BUDGET_SHARE;
+        let now = u64::from(advice.now).min(share).min(self.ahead.most);
+        let steps = self.collect(page, advice.stride, now, (span, node), |page, slot| {
+            window.push(Wanted { page, slot, protection });
+        });
+        let mut announced = 0;
+        if steps >= u64::from(advice.now) && self.link(node).overlaps() {
+            let ahead = u64::from(advice.ahead).min(share).min(self.ahead.most - now);
+            let last = PageNumber(page.0.wrapping_add_signed(advice.stride * steps as i64));
+            announced = self.announce(last, advice.stride, ahead, (span, node))?;
+        }
+        if self.ahead.known_end.is_none() {
+            self.ahead.prefetcher.brought(steps as u32, window.len() as u32 - 1, announced as u32);
+        }
+        if advice.stride < 0 {
+            window.reverse();
+        }
+        self.ahead.window = window;
+        Ok(())
+    }
+
+    /// Asks the node for the pages after `last`, so that they are here when the program wants them.
+    fn announce(
+        &mut self,
+        last: PageNumber,
+        stride: i64,
+        count: u64,
+        place: (PageRange, NodeId),
+    ) -> Result<u64, PagerError> {
+        let mut window = std::mem::take(&mut self.ahead.reads);
+        window.clear();
+        let steps = self.collect(last, stride, count, place, |_, slot| add_read(&mut window, slot, stride < 0));
+        let posted = if window.is_empty() { Ok(()) } else { self.link(place.1).read_ahead(&window) };
+        self.ahead.reads = window;
+        posted?;
+        Ok(steps.min(count))
+    }
+
+    /// Goes up to `count` steps from `page`, and gives `take` the pages there that are in slots of the node. Ends before the first that
+    /// is elsewhere or not of the area; passes over those that are here, also at the end, since they will not trap. Returns the
+    /// number of steps.
+    fn collect(
+        &self,
+        page: PageNumber,
+        stride: i64,
+        count: u64,
+        (span, node): (PageRange, NodeId),
+        mut take: impl FnMut(PageNumber, SlotRef),
+    ) -> u64 {
+        let (mut at, mut steps) = (page, 0);
+        while steps < count + WINDOW_PAGES {
+            let next = at.0.checked_add_signed(stride).map(PageNumber);
+            let Some(next) = next.filter(|next| span.contains(*next)) else {
+                break;
+            };
+            let entry = self.table.load(next);
+            if !entry.is_resident_on(self.me) {
+                match entry.slot().filter(|slot| entry.state() == State::Remote && slot.node == node) {
+                    Some(slot) if steps < count => take(next, slot),
+                    _ => break,
+                }
+            }
+            (at, steps) = (next, steps + 1);
+        }
+        steps
+    }
+
+    /// Pulls the window: there is room for all of it.
+    pub(crate) fn pull_window(&mut self, page: PageNumber) -> Result<(), PagerError> {
+        let window = std::mem::take(&mut self.ahead.window);
+        for wanted in &window {
+            let claimed = protocol::begin_pull(self.table.cell(wanted.page), self.me);
+            debug_assert!(claimed.is_ok(), "a window holds pages in slots only");
+        }
+        let outcome = self.read_window(&window);
+        outcome?;
+        for wanted in &window {
+            let write = wanted.protection == Protection::Writable;
+            protocol::finish_pull(self.table.cell(wanted.page), self.me, !write);
+            if write {
+                self.free_slot(wanted.slot);
+            }
+            if wanted.page != page {
+                let _ = self.table.update(wanted.page, |entry| Some(entry.with_referenced(false)));
+            }
+            self.arrived(wanted.page);
+        }
+        let along = window.len() as u64 - 1;
+        self.ahead.along += along;
+        self.counters.prefetched += along;
+        self.ahead.window = window;
+        Ok(())
+    }
+
+    /// Has the pages of the window on their way while victims make room, where the wire allows that; else what is pushed would be in
+    /// front of the request.
+    pub(crate) fn request_window(&mut self) -> Result<(), PagerError> {
+        let node = self.ahead.window[0].slot.node;
+        if !self.link(node).overlaps() {
+            return Ok(());
+        }
+        let mut reads = std::mem::take(&mut self.ahead.reads);
+        reads.clear();
+        self.ahead.window.iter().for_each(|wanted| add_read(&mut reads, wanted.slot, false));
+        let outcome = self.link(node).read_ahead(&reads);
+        self.ahead.reads = reads;
+        Ok(outcome?)
+    }
+
+    /// Reads the pages of the window and installs them.
+    fn read_window(&mut self, window: &[Wanted]) -> Result<(), PagerError> {
+        let node = window[0].slot.node;
+        let mut reads = std::mem::take(&mut self.ahead.reads);
+        reads.clear();
+        window.iter().for_each(|wanted| add_read(&mut reads, wanted.slot, false));
+        let outcome = self.read_and_install(node, &reads, window);
+        self.ahead.reads = reads;
+        outcome
+    }
+
+    fn read_and_install(&mut self, node: NodeId, reads: &[(u64, usize)], window: &[Wanted]) -> Result<(), PagerError> {
+        let link = self.links[node.index()].as_mut().expect("a node with slots is joined");
+        let mut rest = window;
+        if reads.len() > 1 && !link.reads_in_place() {
+            let bytes = &mut self.bounce[..window.len() * PAGE_SIZE as usize];
+            link.read_list(reads, bytes)?;
+            return install(&self.uffd, window, self.bounce.as_ptr())
+                .map_err(|source| self.kernel("installing pages", source));
+        }
+        if reads.len() > 1 {
+            link.read_ahead(reads)?;
+        }
+        for &(offset, len) in reads {
+            let link = self.links[node.index()].as_mut().expect("a node with slots is joined");
+            let bytes = link.read(offset, len)?.as_ptr();
+            let (part, after) = rest.split_at(len / PAGE_SIZE as usize);
+            install(&self.uffd, part, bytes).map_err(|source| self.kernel("installing pages", source))?;
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a page to a list of READs; `before`: pages come in descending order.
+fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
+    let page = PAGE_SIZE as usize;
+    match reads.last_mut() {
+        Some((offset, len)) if !before && *offset + *len as u64 == slot.offset() => *len += page,
+        Some((offset, len)) if before && slot.offset() + PAGE_SIZE == *offset => {
+            *offset = slot.offset();
+            *len += page;
+        }
+        _ => reads.push((slot.offset(), page)),
+    }
+}
+
+/// Maps pages whose bytes lie one after the other at `bytes`: one request for neighbours that are mapped alike.
+fn install(uffd: &crate::uffd::Uffd, window: &[Wanted], bytes: *const u8) -> std::io::Result<()> {
+    let mut at = 0;
+    while at < window.len() {
+        let first = window[at];
+        let alike = |other: &&Wanted| other.protection == first.protection;
+        let following = window[at + 1..]
+            .iter()
+            .zip(first.page.0 + 1..)
+            .take_while(|(other, page)| other.page.0 == *page && alike(other));
+        let count = 1 + following.count();
+        let range = PageRange::new(first.page, PageNumber(first.page.0 + count as u64));
+        uffd.copy(range, bytes.wrapping_add(at * PAGE_SIZE as usize), first.protection)?;
+        at += count;
+    }
+    Ok(())
+}

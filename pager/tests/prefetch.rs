@@ -1,0 +1,143 @@
+//! Prefetch in the pager: what comes along, what does not, and that contents and books stay true.
+#![cfg(not(loom))]
+
+mod support;
+
+use eos_pager::layout::Prot;
+use eos_verbs::TransportKind;
+use support::{READ_WRITE, Rig, Terms};
+
+const WIRES: [TransportKind; 2] = [TransportKind::Shm, TransportKind::Tcp];
+
+/// Pages that are all in slots at the peer.
+fn away(pages: u64, limit: u64, wire: TransportKind) -> Rig {
+    let mut rig = Rig::new(Terms { limit, wire, peer_executes: true, ..Terms::default() });
+    rig.map(0, pages);
+    rig.write_all(0, pages);
+    rig.evict_all();
+    rig
+}
+
+#[test]
+fn a_scan_faults_seldom_and_reads_what_was_written() {
+    for wire in WIRES {
+        let mut rig = away(1500, 1024, wire);
+        for _ in 0..3 {
+            let before = rig.pager.counters.clone();
+            rig.read_all(0, 1500);
+            let after = &rig.pager.counters;
+            assert!(after.pulls - before.pulls >= 1400, "{wire:?} {after:?}");
+            assert!(after.faults - before.faults < 80, "{wire:?} {after:?}");
+        }
+        let verdicts = rig.pager.prefetch_verdicts();
+        assert!(verdicts.used > 3500 && verdicts.wasted < 300, "{verdicts:?}");
+    }
+}
+
+#[test]
+fn walks_backwards_and_in_strides_are_followed() {
+    for wire in WIRES {
+        let mut rig = away(1500, 1024, wire);
+        let before = rig.pager.counters.faults;
+        for page in (0..1500).rev() {
+            assert_eq!(rig.read(page).expect("read"), 1000 + page);
+        }
+        rig.check();
+        assert!(rig.pager.counters.faults - before < 80, "{wire:?} {:?}", rig.pager.counters);
+        rig.evict_all();
+        let before = rig.pager.counters.clone();
+        for page in (0..1500).step_by(11) {
+            assert_eq!(rig.read(page).expect("read"), 1000 + page);
+        }
+        rig.check();
+        assert!(rig.pager.counters.faults - before.faults < 40, "{wire:?} {:?}", rig.pager.counters);
+        assert!(rig.pager.counters.pulls - before.pulls < 220, "{wire:?} nothing in between comes along");
+    }
+}
+
+#[test]
+fn pages_that_are_written_one_after_the_other_lose_their_slots() {
+    for wire in WIRES {
+        let mut rig = away(600, 1024, wire);
+        let before = rig.pager.counters.faults;
+        rig.write_all(0, 600);
+        assert!(rig.pager.counters.faults - before < 80, "{wire:?} {:?}", rig.pager.counters);
+        rig.evict_all();
+        rig.read_all(0, 600);
+        // read first, then written: clean pages become dirty together
+        let before = rig.pager.counters.faults;
+        rig.write_all(0, 600);
+        let faults = rig.pager.counters.faults - before;
+        assert!(faults < 60, "{wire:?} {faults} faults");
+        rig.evict_all();
+        rig.read_all(0, 600);
+    }
+}
+
+#[test]
+fn another_area_is_not_crossed_into() {
+    let mut rig = away(400, 1024, TransportKind::Shm);
+    rig.pager.protect(rig.range(200, 200), Prot::READ).expect("protected");
+    rig.read_all(0, 200);
+    assert_eq!((rig.present(0..200), rig.present(200..400)), (200, 0));
+    rig.pager.unmap(rig.range(300, 100)).expect("unmapped");
+    rig.read_all(200, 100);
+    rig.pager.protect(rig.range(200, 100), READ_WRITE).expect("protected");
+    rig.check();
+}
+
+#[test]
+fn a_window_takes_a_small_share_of_the_budget_and_no_more_than_is_allowed() {
+    for wire in WIRES {
+        let mut rig = away(400, 64, wire);
+        for page in 0..400 {
+            let before = rig.pager.counters.prefetched;
+            assert_eq!(rig.read(page).expect("read"), 1000 + page);
+            assert!(rig.pager.counters.prefetched - before <= 8);
+        }
+        assert!(rig.pager.counters.prefetched > 200, "{:?}", rig.pager.counters);
+        rig.evict_all();
+        let before = rig.pager.counters.prefetched;
+        for page in 0..400 {
+            rig.pager.asks(1, 0);
+            assert_eq!(rig.read(page).expect("read"), 1000 + page);
+        }
+        assert_eq!(rig.pager.counters.prefetched, before);
+    }
+}
+
+#[test]
+fn nothing_comes_along_when_prefetching_is_off() {
+    let mut rig = away(400, 1024, TransportKind::Tcp);
+    rig.pager.set_prefetch(false);
+    rig.read_all(0, 400);
+    assert_eq!((rig.pager.counters.pulls, rig.pager.counters.prefetched), (400, 0));
+}
+
+#[test]
+fn what_was_read_ahead_is_not_used_when_the_slot_has_got_other_bytes() {
+    let mut rig = away(300, 1024, TransportKind::Tcp);
+    // the window after the last is on its way
+    rig.read_all(0, 40);
+    rig.pager.discard(rig.range(40, 260), libc::MADV_DONTNEED).expect("discarded");
+    for page in 40..300 {
+        rig.write(page, 7000 + page).expect("written");
+    }
+    rig.evict_all();
+    for page in 40..300 {
+        assert_eq!(rig.read(page).expect("read"), 7000 + page);
+    }
+    rig.read_all(0, 40);
+}
+
+#[test]
+fn a_buffer_of_a_system_call_comes_in_few_reads() {
+    for wire in WIRES {
+        let mut rig = away(500, 1024, wire);
+        rig.pager.ensure(rig.range(0, 500), false).expect("brought");
+        assert_eq!(rig.present(0..500), 500);
+        assert!(rig.pager.counters.prefetched > 480, "{:?}", rig.pager.counters);
+        (0..500).for_each(|page| assert_eq!(rig.stamp(page), 1000 + page));
+        rig.check();
+    }
+}
