@@ -213,6 +213,20 @@ impl Pager {
         self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
     }
 
+    /// Pages that other nodes hold.
+    pub fn held_elsewhere(&self) -> u64 {
+        (0..self.nodes.len())
+            .map(|node| NodeId(node as u8))
+            .filter(|node| *node != self.me)
+            .map(|node| self.held(node))
+            .sum()
+    }
+
+    /// Pages that are in slots of this node.
+    pub fn slots_here(&self) -> u64 {
+        u64::from(self.slots[self.me.index()].used())
+    }
+
     /// Pages that a node may still take.
     pub fn room(&self, node: NodeId) -> u64 {
         self.nodes[node.index()].limit.saturating_sub(self.held(node))
