@@ -51,6 +51,8 @@ fn enter(plan: &Plan, stack: &stack::StackImage) -> io::Result<()> {
         map_image(interp)?;
     }
     map(STACK_TOP - STACK_LEN, STACK_LEN, libc::PROT_READ | libc::PROT_WRITE, None)?;
+    // SAFETY: nothing is mapped there.
+    unsafe { crate::clock_page::map(true)? };
     // SAFETY: the image fits in the stack that was just mapped, and the entry point is mapped executable code that
     // expects the state the ABI describes: rsp at the image, rdx zero.
     unsafe {
