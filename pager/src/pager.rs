@@ -38,7 +38,7 @@ pub(crate) const PINS_MAX: usize = 1100;
 /// The longest run that is fetched or zero-filled at once.
 pub(crate) const RUN_PAGES_MAX: u64 = 16;
 /// Pages in this node's own slots that are installed at once, at least: they cost no wire, and the program has come for them.
-const OWN_SLOTS_MIN: u64 = 4;
+const OWN_SLOTS_MIN: u64 = 16;
 
 /// What the executing node keeps about each node. Travels with the execution.
 #[derive(Debug)]
