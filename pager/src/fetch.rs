@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use eos_verbs::NodeId;
 
+use crate::demand::{DEMAND, RETIRE};
 use crate::entry::State;
 use crate::error::PagerError;
 use crate::fault::Fault;
@@ -46,7 +47,7 @@ impl Pager {
     }
 
     /// Fetches `count` pages from `page` on, for which there is room. Returns how many these are.
-    fn fetch_run(&mut self, page: PageNumber, owner: NodeId, count: u64) -> Result<u64, PagerError> {
+    pub(crate) fn fetch_run(&mut self, page: PageNumber, owner: NodeId, count: u64) -> Result<u64, PagerError> {
         let range = PageRange::new(page, PageNumber(page.0 + count));
         for page in range {
             let claimed = protocol::begin_pull(self.table.cell(page), self.me);
@@ -141,6 +142,8 @@ impl Pager {
             Some(&FETCH) => self.serve_fetch(from, message)?,
             Some(&LEASE) => self.serve_lease(from, message)?,
             Some(&GIVE_BACK) => self.serve_give_back(from, message)?,
+            Some(&RETIRE) => self.serve_retire(from, message)?,
+            Some(&DEMAND) => self.serve_demand(from, message)?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -25,6 +25,8 @@ pub mod lease;
 pub mod lender;
 mod local;
 pub mod messages;
+pub mod order;
+mod quota;
 pub mod serve;
 mod shared_bytes;
 pub(crate) mod signal_set;
