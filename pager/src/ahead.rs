@@ -281,7 +281,7 @@ impl Pager {
 }
 
 /// Adds a page to a list of READs; `before`: pages come in descending order.
-fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
+pub(crate) fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
     let page = PAGE_SIZE as usize;
     match reads.last_mut() {
         Some((offset, len)) if !before && *offset + *len as u64 == slot.offset() => *len += page,

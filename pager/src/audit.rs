@@ -22,6 +22,8 @@ pub struct NodeAudit {
     pub slots_book: u64,
     /// Entries that hold a slot there.
     pub slots: u64,
+    /// Slots of a slab that is being drained: no part of the limit any more, and in part still in use.
+    pub closed: u64,
 }
 
 /// What [`Pager::audit`] found.
@@ -59,6 +61,7 @@ impl Pager {
             limit: book.limit,
             resident_book: book.resident,
             slots_book: slots.used().into(),
+            closed: slots.closed().len() as u64,
             ..NodeAudit::default()
         };
         self.nodes.iter().zip(&self.slots).map(book).collect()
@@ -130,8 +133,9 @@ impl Audit {
         for (node, audit) in self.nodes.iter().enumerate() {
             let native = if node == me { self.native_book } else { 0 };
             let held = audit.resident + audit.slots + native;
-            if held > audit.limit {
-                self.complaints.push(format!("node {node} holds {held} pages and may hold {}", audit.limit));
+            if held > audit.limit + audit.closed {
+                let (limit, closed) = (audit.limit, audit.closed);
+                self.complaints.push(format!("node {node} holds {held} pages and may hold {limit} and {closed}"));
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct NodeBook {
     pub exhausted: bool,
     /// Pages of a slab there; 0 until the first is leased.
     pub slab: u64,
+    /// Slabs that it asks back: until they are given, nothing goes there ([`drain`](crate::drain)).
+    pub owed: u64,
 }
 
 impl NodeBook {
@@ -208,9 +210,10 @@ impl Pager {
         })
     }
 
-    /// Pages that a node holds, resident or in slots.
+    /// Pages that a node holds, resident or in slots; without those in a slab that is being drained, which is no part of its limit.
     pub fn held(&self, node: NodeId) -> u64 {
-        self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
+        let slots = &self.slots[node.index()];
+        self.nodes[node.index()].resident + u64::from(slots.used() - slots.closed_used())
     }
 
     /// Pages that other nodes hold.

@@ -20,8 +20,10 @@ impl Pager {
         if made { Ok(()) } else { Err(self.full()) }
     }
 
-    /// The last resort: nodes that have turned a request for memory down may have got some back from others since.
+    /// The last resort: nodes that have turned a request for memory down may have got some back from others since. What they ask back
+    /// is still lent.
     fn ask_again(&mut self, pages: u64) -> Result<bool, PagerError> {
+        self.keep_all();
         self.nodes[NodeId::HOME.index() + 1..].iter_mut().for_each(|book| book.exhausted = false);
         self.try_make_room(pages)
     }
@@ -109,7 +111,8 @@ impl Pager {
 
     /// Whether, as far as is known, no node can take a page that has no slot, nor can this one get more memory.
     pub(crate) fn is_full(&mut self) -> bool {
-        if self.stretch.is_some() {
+        // What is asked back may be kept, in the last resort.
+        if self.stretch.is_some() || self.nodes.iter().any(|book| book.owed > 0) {
             return false;
         }
         let no_more_here = self.native_pages == 0 && (self.me == NodeId::HOME || self.here().exhausted);
@@ -124,8 +127,11 @@ impl Pager {
         })
     }
 
-    /// Pages that a node can take; a peer whose lease is used up may still grant a slab.
+    /// Pages that a node can take; a peer whose lease is used up may still grant a slab, and one that asks for memory gets no more pages.
     fn room_at(&self, node: NodeId) -> u32 {
+        if self.nodes[node.index()].owed > 0 {
+            return 0;
+        }
         let exhausted = self.nodes[node.index()].exhausted || node == NodeId::HOME;
         let room = self.room(node) + if exhausted { 0 } else { SLAB_PAGES };
         u32::try_from(room).unwrap_or(u32::MAX)
