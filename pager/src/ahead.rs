@@ -41,6 +41,8 @@ pub(crate) struct Ahead {
     thread: u32,
     /// Most pages that may come along.
     most: u64,
+    /// Pages that had better come together from another node's resident memory.
+    pub(crate) gathers: u64,
     /// The pages up to this one will be touched for sure.
     known_end: Option<PageNumber>,
     /// Pages that came along since [`Pager::take_along`] was last called.
@@ -56,6 +58,7 @@ impl Ahead {
             on: true,
             thread: 0,
             most: u64::MAX,
+            gathers: 1,
             known_end: None,
             along: 0,
             window: Vec::with_capacity(WINDOW_PAGES as usize),
@@ -76,9 +79,16 @@ impl Pager {
         self.ahead.most = most;
     }
 
-    /// How many pages have come along with others since the last call. The bound of [`asks`](Self::asks) ends.
+    /// With the next page that is resident on another node its neighbours there had better come, up to so many (at most
+    /// 64 count) in all: a block of them, aligned.
+    pub fn gather(&mut self, pages: u32) {
+        self.ahead.gathers = if self.ahead.on { u64::from(pages).clamp(1, WINDOW_PAGES) } else { 1 };
+    }
+
+    /// How many pages have come along with others since the last call. The bound of [`asks`](Self::asks) ends, and [`gather`](Self::gather).
     pub fn take_along(&mut self) -> u64 {
         self.ahead.most = u64::MAX;
+        self.ahead.gathers = 1;
         std::mem::take(&mut self.ahead.along)
     }
 

@@ -38,7 +38,7 @@ pub(crate) const PINS_MAX: usize = 1100;
 /// The longest run that is fetched or zero-filled at once.
 pub(crate) const RUN_PAGES_MAX: u64 = 16;
 /// Pages in this node's own slots that are installed at once, at least: they cost no wire, and the program has come for them.
-const OWN_SLOTS_MIN: u64 = 4;
+const OWN_SLOTS_MIN: u64 = 16;
 
 /// What the executing node keeps about each node. Travels with the execution.
 #[derive(Debug)]
@@ -211,6 +211,20 @@ impl Pager {
     /// Pages that a node holds, resident or in slots.
     pub fn held(&self, node: NodeId) -> u64 {
         self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
+    }
+
+    /// Pages that other nodes hold.
+    pub fn held_elsewhere(&self) -> u64 {
+        (0..self.nodes.len())
+            .map(|node| NodeId(node as u8))
+            .filter(|node| *node != self.me)
+            .map(|node| self.held(node))
+            .sum()
+    }
+
+    /// Pages that are in slots of this node.
+    pub fn slots_here(&self) -> u64 {
+        u64::from(self.slots[self.me.index()].used())
     }
 
     /// Pages that a node may still take.
