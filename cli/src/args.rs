@@ -52,6 +52,12 @@ pub enum Command {
         /// Descriptor that says what to run
         fd: RawFd,
     },
+    /// Starts the local peers of a run; started by run
+    #[command(hide = true)]
+    Nursery {
+        /// Descriptor on which they are asked for
+        fd: RawFd,
+    },
     /// Print where this process lies in memory; for tests
     #[command(hide = true)]
     Layout,

@@ -19,6 +19,8 @@ pub enum CliError {
     Descriptors(io::Error),
     #[error("what to run cannot be read ({0}); the command follow is started by eos-rdma itself")]
     Follow(io::Error),
+    #[error("local peers cannot be started from here ({0}); the command nursery is started by eos-rdma itself")]
+    Nursery(io::Error),
     #[error("the size of free memory is not known ({0}); give --memory SIZE")]
     FreeMemory(io::Error),
     #[error("{listen}: {what}; write --listen as ADDRESS:PORT, as in 10.0.0.2:7471")]

@@ -17,6 +17,7 @@ mod worker;
 use args::{Cli, Command};
 use clap::Parser;
 use eos_jumper::EXIT_OWN_ERROR;
+use eos_jumper::cluster::nursery;
 use eos_jumper::say::say;
 use error::CliError;
 use std::io::Write;
@@ -55,6 +56,7 @@ fn execute(cli: Cli) -> i32 {
         Command::Key { command } => key::key(command),
         Command::Worker(args) => upper_half(original).and_then(|()| worker::worker(args)),
         Command::Follow { fd } => upper_half(original).and_then(|()| run::follow(fd)),
+        Command::Nursery { fd } => nursery::serve(fd).map_err(CliError::Nursery),
         Command::Layout => upper_half(original).map(|()| layout_check::print()),
     };
     match outcome {

@@ -33,7 +33,7 @@ pub fn run(args: RunArgs) -> Result<(), CliError> {
 
 /// Runs a program that one of a run has executed, in its place.
 pub fn follow(fd: RawFd) -> Result<(), CliError> {
-    let Following { command, options } = Following::take(fd).map_err(CliError::Follow)?;
+    let Following { command, options, .. } = Following::take(fd).map_err(CliError::Follow)?;
     let low_fds = LowFds::reserve().map_err(CliError::Descriptors)?;
     keep_stderr();
     let config = RunConfig { command, options, join: Join::OnNeed, report: None, recording: None, low_fds };

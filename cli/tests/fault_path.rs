@@ -78,6 +78,8 @@ impl Difference {
         let more = names.map(|name| (name.as_str(), count(&self.two.calls, name) - count(&self.one.calls, name)));
         let mut more: Vec<_> =
             more.filter(|(name, more)| *more != 0 && !waiting.iter().any(|word| name.starts_with(word))).collect();
+        // The governor looks into the house a few times a second; who meets it there waits. That is chance, and never a call a pull.
+        more.retain(|(name, more)| *name != "futex" || more.unsigned_abs() > COUNT / 10);
         more.sort_unstable();
         more
     }

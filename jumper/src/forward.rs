@@ -31,7 +31,7 @@ use crate::gateway::Fault;
 
 pub use apply::{apply, apply_rest};
 pub use encode::{encode, encode_rest};
-pub use execute::{Patience, execute, moves_bytes_of, refuse, would_sleep};
+pub use execute::{Patience, execute, lists, moves_bytes_of, refuse, would_sleep};
 pub use pieces::add;
 pub use staging::Staging;
 pub use wire::must_continue;

@@ -12,6 +12,7 @@
 //! | [`signals`] | the program's handlers, masks and frames |
 //! | [`threads`] | the program's threads and what hosts them |
 //! | [`process`] | execve and fork |
+//! | [`proc_view`] | what the program finds of itself in /proc |
 //! | [`jump`] | moving execution |
 //! | [`spare`], [`governor`] | what the machine can spare, and the budget that follows it |
 //! | [`cluster`] | peers: hosts file, daemon, links |
@@ -39,6 +40,7 @@ pub mod memory;
 mod newcomers;
 pub mod own_fds;
 pub mod peers;
+pub mod proc_view;
 pub mod process;
 pub mod record;
 pub mod run;

@@ -15,7 +15,7 @@ use eos_policy::sim::trace::Header;
 use eos_policy::torture::Torture;
 use eos_verbs::NodeId;
 
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, nursery};
 use crate::config::{Join, PeerChoice, RunConfig, RunOptions};
 use crate::executor::{Executor, Home, House};
 use crate::governor::{Follows, Governor};
@@ -23,6 +23,8 @@ use crate::load::{self, LoadError};
 use crate::memory::Brk;
 use crate::newcomers::watch::Watch;
 use crate::peers::{Alarms, Peers, Stretching};
+use crate::proc_view::numbers::Resident;
+use crate::process::Title;
 use crate::record::Recording;
 use crate::say::say;
 use crate::signals::{Actions, ThreadSignals};
@@ -152,6 +154,8 @@ pub fn run(mut config: RunConfig) -> Result<Infallible, RunError> {
     }
     executor.home = Some(Home {
         exe: CString::new(plan.exe.as_os_str().as_bytes()).unwrap_or_default(),
+        title: None,
+        before: Resident::default(),
         options: config.options.clone(),
         started: Instant::now(),
         alarms,
@@ -225,17 +229,23 @@ fn start(
     config: RunConfig,
     follows: Option<Follows>,
 ) -> Result<Infallible, RunError> {
+    let before = Resident::of_status(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let stack = executor.map_program(plan, &config)?;
     executor.brk = Brk { start: plan.brk_start, end: plan.brk_start };
     let _ = rustix::thread::set_name(&name_of(plan));
     if let Some(home) = &mut executor.home {
         home.started = Instant::now();
+        home.before = before;
+        // Where the kernel refuses, others see the runtime's arguments.
+        home.title = Title::show(plan, &stack).ok();
     }
     // SAFETY: the program's memory ends below.
     unsafe { clock_page::map(true) }.map_err(RunError::Map)?;
-    let entry = plan.start();
+    let (entry, stack_pointer) = (plan.start(), stack.sp);
+    drop(stack);
     // what the runtime keeps open has its numbers by now; the lowest free ones are the program's
     executor.own_fds = config.low_fds.release().map_err(RunError::Descriptors)?;
+    executor.own_fds.extend(nursery::kept());
     executor.begin_advice();
     let house = Box::leak(Box::new(House::new(executor)));
     let thread = Box::leak(Box::new(Hosted::first(house, ThreadSignals::new(inherited_signals("SigBlk:")))));
@@ -251,7 +261,7 @@ fn start(
     traps::install(thread).map_err(RunError::Traps)?;
     traps::dispatch_system_calls().map_err(RunError::Traps)?;
     // SAFETY: the image and the stack were just mapped, and the traps are in place.
-    unsafe { traps::entry::enter_app(entry, stack) }
+    unsafe { traps::entry::enter_app(entry, stack_pointer) }
 }
 
 /// What makes the budget follow the machine, where the options say so.

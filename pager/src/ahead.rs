@@ -5,8 +5,7 @@
 //! Consecutive slots are one READ, all READs of a window are posted before the first is waited for, and neighbours are
 //! installed by one `UFFDIO_COPY`.
 //!
-//! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it; it is not marked as referenced, so
-//! it goes before those that were asked for. Where the program writes, and has used the window before, all of this one comes
+//! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it. Where the program writes, and has used the window before, all of this one comes
 //! writable. What is *announced* is read ahead by the queue pair and touches no entry: it stays where it is until a fault asks for it.
 
 use eos_policy::prefetch::{Advice, Prefetcher};
@@ -42,6 +41,8 @@ pub(crate) struct Ahead {
     thread: u32,
     /// Most pages that may come along.
     most: u64,
+    /// Pages that had better come together from another node's resident memory.
+    pub(crate) gathers: u64,
     /// The pages up to this one will be touched for sure.
     known_end: Option<PageNumber>,
     /// Pages that came along since [`Pager::take_along`] was last called.
@@ -57,6 +58,7 @@ impl Ahead {
             on: true,
             thread: 0,
             most: u64::MAX,
+            gathers: 1,
             known_end: None,
             along: 0,
             window: Vec::with_capacity(WINDOW_PAGES as usize),
@@ -77,9 +79,16 @@ impl Pager {
         self.ahead.most = most;
     }
 
-    /// How many pages have come along with others since the last call. The bound of [`asks`](Self::asks) ends.
+    /// With the next page that is resident on another node its neighbours there had better come, up to so many (at most
+    /// 64 count) in all: a block of them, aligned.
+    pub fn gather(&mut self, pages: u32) {
+        self.ahead.gathers = if self.ahead.on { u64::from(pages).clamp(1, WINDOW_PAGES) } else { 1 };
+    }
+
+    /// How many pages have come along with others since the last call. The bound of [`asks`](Self::asks) ends, and [`gather`](Self::gather).
     pub fn take_along(&mut self) -> u64 {
         self.ahead.most = u64::MAX;
+        self.ahead.gathers = 1;
         std::mem::take(&mut self.ahead.along)
     }
 
@@ -195,7 +204,7 @@ impl Pager {
     }
 
     /// Pulls the window: there is room for all of it.
-    pub(crate) fn pull_window(&mut self, page: PageNumber) -> Result<(), PagerError> {
+    pub(crate) fn pull_window(&mut self) -> Result<(), PagerError> {
         let window = std::mem::take(&mut self.ahead.window);
         for wanted in &window {
             let claimed = protocol::begin_pull(self.table.cell(wanted.page), self.me);
@@ -208,9 +217,6 @@ impl Pager {
             protocol::finish_pull(self.table.cell(wanted.page), self.me, !write);
             if write {
                 self.free_slot(wanted.slot);
-            }
-            if wanted.page != page {
-                let _ = self.table.update(wanted.page, |entry| Some(entry.with_referenced(false)));
             }
             self.arrived(wanted.page);
         }

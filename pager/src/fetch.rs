@@ -12,13 +12,14 @@ use std::time::Instant;
 
 use eos_verbs::NodeId;
 
+use crate::ahead::WINDOW_PAGES;
 use crate::demand::{DEMAND, RETIRE};
 use crate::entry::State;
 use crate::error::PagerError;
 use crate::fault::Fault;
 use crate::kernel;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
-use crate::pager::{Pager, RUN_PAGES_MAX};
+use crate::pager::Pager;
 use crate::protocol;
 use crate::slabs::{GIVE_BACK, LEASE};
 use crate::swap::Room;
@@ -36,19 +37,20 @@ impl Pager {
     pub(crate) fn fetch_resident(&mut self, page: PageNumber, owner: NodeId) -> Result<Fault, PagerError> {
         let start = Instant::now();
         let wanted = self.fetch_window.open(page.0);
-        let count = self.run_resident_on(page, owner, wanted);
-        let count = match self.room_for_pull(count)? {
-            Room::Pages(count) => self.fetch_run(page, owner, count)?,
-            Room::Swap(victim) => self.swap_with_owner(page, owner, victim).map(|()| 1)?,
+        let run = self.run_resident_on(page, owner, wanted);
+        let (run, single) = (self.gathered(page, owner, run), PageRange::single(page));
+        let brought = match self.room_for_pull(run.count())? {
+            Room::Pages(count) if count >= run.count() => self.fetch_run(run, owner).map(|()| run)?,
+            Room::Pages(_) => self.fetch_run(single, owner).map(|()| single)?,
+            Room::Swap(victim) => self.swap_with_owner(page, owner, victim).map(|()| single)?,
         };
-        self.fetch_window.brought(page.0, count);
-        self.count_pull(count, start);
+        self.fetch_window.brought(brought.start.0, brought.count());
+        self.count_pull(brought.count(), start);
         Ok(Fault::Resolved)
     }
 
-    /// Fetches `count` pages from `page` on, for which there is room. Returns how many these are.
-    pub(crate) fn fetch_run(&mut self, page: PageNumber, owner: NodeId, count: u64) -> Result<u64, PagerError> {
-        let range = PageRange::new(page, PageNumber(page.0 + count));
+    /// Fetches pages that are resident on `owner`, for which there is room.
+    pub(crate) fn fetch_run(&mut self, range: PageRange, owner: NodeId) -> Result<(), PagerError> {
         for page in range {
             let claimed = protocol::begin_pull(self.table.cell(page), self.me);
             debug_assert!(claimed.is_ok(), "a run holds resident pages of the owner only");
@@ -66,18 +68,35 @@ impl Pager {
             self.nodes[owner.index()].resident -= 1;
             self.arrived(page);
         }
-        Ok(count)
+        Ok(())
     }
 
-    /// How many pages from `page` on are resident on `owner`, up to `wanted`.
-    fn run_resident_on(&self, page: PageNumber, owner: NodeId, wanted: u64) -> u64 {
-        let there = |ahead: &u64| {
-            let ahead = PageNumber(page.0 + ahead);
-            let entry = self.table.load(ahead);
-            let slot_here = entry.slot().is_some_and(|slot| slot.node == self.me);
-            entry.is_resident_on(owner) && !slot_here && !self.is_held(ahead, entry)
+    /// Pages from `page` on that are resident on `owner`, up to `wanted`.
+    fn run_resident_on(&self, page: PageNumber, owner: NodeId, wanted: u64) -> PageRange {
+        let others = (1..wanted).take_while(|ahead| self.is_to_fetch(PageNumber(page.0 + ahead), owner));
+        PageRange::new(page, PageNumber(page.0 + 1 + others.count() as u64))
+    }
+
+    /// The run, or what is around `page` in its area and resident on `owner`, if pages had better gather.
+    fn gathered(&self, page: PageNumber, owner: NodeId, run: PageRange) -> PageRange {
+        let block = 1 << self.ahead.gathers.ilog2();
+        let Some((span, _)) = self.layout.find(page.addr()).filter(|_| block > run.count()) else {
+            return run;
         };
-        1 + (1..wanted).take_while(there).count() as u64
+        let first = page.0 & !(block - 1);
+        let bounds =
+            PageRange::new(PageNumber(first), PageNumber(first + block)).intersection(&PageRange::covering(&span));
+        let there = |number: &u64| self.is_to_fetch(PageNumber(*number), owner);
+        let below = (bounds.start.0..page.0).rev().take_while(there).count() as u64;
+        let above = (page.0 + 1..bounds.end.0).take_while(there).count() as u64;
+        PageRange::new(PageNumber(page.0 - below), PageNumber(page.0 + 1 + above))
+    }
+
+    /// Whether a fault on the page would fetch it from `owner`.
+    fn is_to_fetch(&self, page: PageNumber, owner: NodeId) -> bool {
+        let entry = self.table.load(page);
+        let slot_here = entry.slot().is_some_and(|slot| slot.node == self.me);
+        entry.is_resident_on(owner) && !slot_here && !self.is_held(page, entry)
     }
 
     /// Copies a page of file data from home. It stays valid there; here it may be dropped at any time.
@@ -157,7 +176,7 @@ impl Pager {
         let count = u64::from(u16::from_le_bytes([message[2], message[3]]));
         let first = u64::from_le_bytes(message[8..].try_into().expect("eight bytes"));
         let range = PageRange::new(PageNumber(first), PageNumber(first.saturating_add(count)));
-        if count > RUN_PAGES_MAX || !range.end.in_app_half() {
+        if count > WINDOW_PAGES || !range.end.in_app_half() {
             return Err(self.nonsense(from, "request for pages"));
         }
         let here = |page| self.table.load(page).is_resident_on(self.me);

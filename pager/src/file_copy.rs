@@ -1,5 +1,6 @@
 //! Private file mappings that the program may write: anonymous memory with the file's bytes. Home only.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::buffers::OWN_PINS;
@@ -126,6 +127,15 @@ impl Pager {
     pub(crate) fn forget_copies(&mut self) {
         let layout = &self.layout;
         self.copies.known.retain(|copy| layout.iter().any(|(_, area)| area.serial == copy.serial));
+    }
+
+    /// Memory with the bytes of files, in ascending order: its addresses, and where in the runtime's half the file itself is mapped.
+    pub fn copies_of_files(&self) -> Vec<(Range<u64>, u64)> {
+        let copies = self.layout.iter().filter(|(_, area)| area.serial != 0).filter_map(|(range, area)| {
+            let copy = self.copies.get(area.serial)?;
+            Some((range.clone(), copy.shadow.address(PageNumber::from_addr(range.start).0.checked_sub(copy.origin.0)?)))
+        });
+        copies.collect()
     }
 
     /// Whether the program has a copy of a file in the range.

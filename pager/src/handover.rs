@@ -101,7 +101,7 @@ impl Pager {
             }
             // SAFETY: the page is resident and readable, and the app thread stands in this trap.
             pages.extend_from_slice(unsafe { kernel::bytes(PageRange::single(page)) });
-            self.table.overwrite(page, entry.without_slot().with_owner(target).with_referenced(false));
+            self.table.overwrite(page, entry.without_slot().with_owner(target));
             self.here().resident -= 1;
             self.nodes[target.0 as usize].resident += 1;
             self.note(page);

@@ -48,9 +48,10 @@ impl Pager {
                 tried = 0;
                 continue;
             }
-            // These victims found no slot; pages that need none may be elsewhere in the ring.
+            // These victims found no slot.
+            self.mix_queues();
             tried += batch.min(EVICTION_BATCH);
-            if tried > self.clock.len() {
+            if tried > self.queues.len() {
                 return Ok(false);
             }
         }
@@ -93,7 +94,7 @@ impl Pager {
         }
     }
 
-    /// Frees some slots that only hold copies of clean resident pages, all of which are in the ring. Returns whether there
+    /// Frees some slots that only hold copies of clean resident pages, all of which are in the queues. Returns whether there
     /// were any.
     fn reclaim_clean_slots(&mut self) -> Result<bool, PagerError> {
         let mut clean = std::mem::take(&mut self.victims);
@@ -102,7 +103,7 @@ impl Pager {
             let entry = self.table.load(*page);
             entry.is_resident_on(self.me) && entry.is_clean()
         };
-        clean.extend(self.clock.iter().map(PageNumber).filter(is_clean).take(EVICTION_BATCH));
+        clean.extend(self.queues.iter().map(PageNumber).filter(is_clean).take(EVICTION_BATCH));
         let outcome = clean.iter().try_for_each(|page| self.make_dirty(*page));
         let any = !clean.is_empty();
         self.victims = clean;

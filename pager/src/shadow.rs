@@ -53,6 +53,11 @@ impl Shadow {
         self.range.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where the file's page `index`, counted from the shadow's first, is mapped, or would be.
+    pub fn address(&self, index: u64) -> u64 {
+        PageNumber(self.range().start.0.saturating_add(index)).addr()
+    }
+
     /// Sees to it that the shadow shows `count` pages of the file from its page `first` on, and tells how many of them have file behind
     /// them. Those that have none become the kernel's mapping at the end of `tail`, which is as long and free, with `prot`.
     ///

@@ -124,7 +124,10 @@ impl Pager {
         bound: Bound,
     ) -> Result<u64, PagerError> {
         let (to, count) = match self.place_for(page, run.min(RUN_PAGES_MAX), bound)? {
-            Some(Place::Here(count)) => return self.fetch_run(page, node, count),
+            Some(Place::Here(count)) => {
+                let run = PageRange::new(page, PageNumber(page.0 + count));
+                return self.fetch_run(run, node).map(|()| count);
+            }
             Some(Place::Slots(slot, count)) => (slot, count),
             None => return Ok(0),
         };

@@ -187,7 +187,7 @@ impl Run {
             }
             // Local: nobody is told.
             Step::Flags(page, on) => {
-                let flags = |e: Entry| Some(e.with_queued(on).with_referenced(!on));
+                let flags = |e: Entry| Some(e.with_queued(on));
                 let _ = self.nodes[self.me].table.update(PageNumber(page), flags);
             }
             Step::Jump(to) if to != self.me => self.jump(to),

@@ -32,6 +32,15 @@ impl Advisor {
         }
     }
 
+    /// How many pages had better come at once with one that is pulled from `from`; see [`Adaptive::gathers`].
+    #[must_use]
+    pub fn gathers(&self, view: &View, from: u8) -> u32 {
+        match self {
+            Self::Fixed(_) => 1,
+            Self::Adaptive(adaptive) => adaptive.gathers(view, from),
+        }
+    }
+
     /// `count` more pages came from `node`, along with one that [`advise`](Self::advise) was asked about.
     pub fn on_more(&mut self, node: u8, count: u32) {
         if let Self::Fixed(threshold) = self {

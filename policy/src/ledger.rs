@@ -51,8 +51,6 @@ pub struct Ledger {
     pub owed: u64,
     /// Pages pushed elsewhere, or at home while pages were owed, and not touched since.
     pub strays: u64,
-    /// Mean time of a pull, for each page; 0: none measured.
-    pub pull_ns: u64,
     /// Times that execution had to go home since nothing more could be borne.
     pub forced: u64,
 }
@@ -67,13 +65,9 @@ impl Ledger {
         self.paid_ns.saturating_add(jumps_ns).saturating_add(exposure) <= limit
     }
 
-    /// Books what has happened on a node.
-    pub fn settle(&mut self, home: bool, new: &Totals) {
+    /// Books what has happened on a node. `pull_ns`: the price of a pull.
+    pub fn settle(&mut self, home: bool, new: &Totals, pull_ns: u64) {
         self.paid_ns += new.pull_ns;
-        let pull_ns = new.pull_ns.checked_div(new.pulls);
-        if let Some(pull_ns) = pull_ns {
-            self.pull_ns = mean(self.pull_ns, pull_ns);
-        }
         if home {
             self.strays += if self.owed > 0 { new.pushes } else { 0 };
             let back = (new.pulls + new.installs).min(self.owed);
@@ -81,21 +75,13 @@ impl Ledger {
             let others = new.pulls - back.min(new.pulls);
             let strayed = others.min(self.strays);
             self.strays -= strayed;
-            self.never_ns += (others - strayed) * pull_ns.unwrap_or(0);
+            self.never_ns += (others - strayed) * new.pull_ns.checked_div(new.pulls).unwrap_or(0);
         } else {
             let known = new.installs.min(self.strays);
             self.strays += new.pushes;
             self.strays -= known;
-            self.never_ns += (new.installs - known) * self.pull_ns;
+            self.never_ns += (new.installs - known) * pull_ns;
             self.owed += new.pulls + new.installs - known;
         }
-    }
-}
-
-/// A running mean; the first value is taken as it is.
-fn mean(mean: u64, value: u64) -> u64 {
-    match mean {
-        0 => value,
-        _ => mean - mean / 16 + value / 16,
     }
 }

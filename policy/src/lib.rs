@@ -2,7 +2,7 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`clock`] | which page is the next victim: second chance |
+//! | [`queues`] | which page is the next victim: newcomers, unless they come back |
 //! | [`affinity`] | to which node a victim goes |
 //! | [`advisor`] | when to jump and where, by the rule that was chosen |
 //! | [`prefetch`] | which pages come along with one that is pulled: majority trend, windows |
@@ -25,11 +25,11 @@ pub mod adaptive;
 pub mod advisor;
 pub mod affinity;
 pub mod budget;
-pub mod clock;
 pub mod homecoming;
 pub mod ledger;
 pub mod packing;
 pub mod prefetch;
+pub mod queues;
 pub mod sim;
 pub mod slack;
 pub mod threshold;

@@ -31,8 +31,12 @@ pub mod summary;
 pub mod terms;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use case::{Case, Link, Method};
 use journal::{Journal, Outcome};
@@ -92,31 +96,41 @@ pub fn run(options: &FiguresOptions) -> Result<(), FiguresError> {
     std::fs::create_dir_all(folder)
         .map_err(|source| FiguresError::File { path: folder.display().to_string(), source })?;
     let mut journal = Journal::open(&folder.join("runs.jsonl"), options.size)?;
-    let streams = folder.join("streams.json");
-    let mut rates: BTreeMap<Link, f64> =
-        std::fs::read(&streams).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let mut missing = Missing::default();
+    let (streams, lacks) = (folder.join("streams.json"), folder.join("missing.json"));
+    let mut rates: BTreeMap<Link, f64> = read_json(&streams);
+    let mut missing: Missing = read_json(&lacks);
     if !options.report_only {
         let stop = child::stop_on_signals();
         let mut runner = Runner::new(options, &stop)?;
-        measure(&plan::sweep(options, &runner.missing), &runner, &mut journal)?;
-        measure(&plan::rounds(options, &runner.missing, &journal), &runner, &mut journal)?;
         rates.append(&mut runner.streams);
-        missing = std::mem::take(&mut runner.missing);
-        let text = serde_json::to_vec(&rates).unwrap_or_default();
-        std::fs::write(&streams, text)
-            .map_err(|source| FiguresError::File { path: streams.display().to_string(), source })?;
+        missing = runner.missing.clone();
+        write_json(&streams, &rates)?;
+        write_json(&lacks, &missing)?;
+        measure(&plan::sweep(options, &missing), &runner, &mut journal)?;
+        measure(&plan::rounds(options, &missing, &journal), &runner, &mut journal)?;
     }
     report::write(options, &Summary::new(&journal, &missing, &rates))
+}
+
+/// What a file of an earlier call holds; nothing where there is none.
+fn read_json<T: DeserializeOwned + Default>(path: &Path) -> T {
+    std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FiguresError> {
+    let fails = |source| FiguresError::File { path: path.display().to_string(), source };
+    let text = serde_json::to_vec(value).map_err(|error| fails(error.into()))?;
+    std::fs::write(path, text).map_err(fails)
 }
 
 /// Carries out what is lacking, with a bar where there is a terminal and a line each where there is none.
 fn measure(turns: &[(Case, u32)], runner: &Runner<'_>, journal: &mut Journal) -> Result<(), FiguresError> {
     let lacking: Vec<_> = turns.iter().filter(|(case, round)| !journal.has(case, *round)).collect();
     let bar = ProgressBar::new(lacking.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left: {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {elapsed} so far, {eta} left: {msg}") {
         bar.set_style(style);
     }
+    bar.enable_steady_tick(Duration::from_secs(1));
     for (case, round) in lacking {
         bar.set_message(case.name());
         let outcome = answer_checked(case, runner.carry_out(case)?, journal);

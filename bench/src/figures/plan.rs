@@ -3,17 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::case::{Budget, Case, Link, Method, Program};
 use super::journal::{Journal, Outcome};
 use super::options::FiguresOptions;
 
 /// What cannot be measured here, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Missing {
     /// Ways that this machine does not permit.
     pub methods: BTreeMap<Method, String>,
     /// Links that it does not permit.
     pub links: BTreeMap<Link, String>,
+    /// Links of which the rate of a plain stream is not known.
+    pub streams: BTreeMap<Link, String>,
 }
 
 impl Missing {
@@ -129,11 +134,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_still_known_when_only_the_report_is_written() {
+        let missing = Missing {
+            methods: BTreeMap::from([(Method::Zram, "no zram".to_owned()), (Method::Network, "no nbdkit".to_owned())]),
+            links: BTreeMap::from([(Link::Tcp1, "needs root".to_owned())]),
+            streams: BTreeMap::from([(Link::Tcp10, "no iperf3".to_owned())]),
+        };
+        let text = serde_json::to_vec(&missing).expect("JSON");
+        assert_eq!(serde_json::from_slice::<Missing>(&text).expect("the same"), missing);
+    }
+
+    #[test]
     fn the_best_threshold_is_measured_in_rounds_and_what_is_missing_is_not() {
         let options = options(&["--programs", "dfs,scan", "--links", "tcp1,shm", "--budgets", "50", "--nodes", "2"]);
         let missing = Missing {
             methods: BTreeMap::from([(Method::Zram, "no zram".to_owned())]),
             links: BTreeMap::from([(Link::Shm, "no".to_owned())]),
+            streams: BTreeMap::new(),
         };
         let first = sweep(&options, &missing);
         assert_eq!(first.len(), 2 + options.thresholds.len());

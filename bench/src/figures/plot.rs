@@ -10,7 +10,7 @@ use super::case::{Budget, Link, Method, Program};
 use super::options::FiguresOptions;
 use super::plan::Place;
 use super::report::relative;
-use super::summary::Summary;
+use super::summary::{Cell, Summary};
 
 const SIZE: (u32, u32) = (960, 420);
 /// Colours that remain apart for colour-blind readers (Okabe and Ito).
@@ -22,6 +22,13 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(204, 121, 167),
 ];
+
+/// Where the bars begin.
+const FLOOR: f64 = 0.8;
+/// The legend stands beside the bars.
+const LEGEND_ROOM: f64 = 1.2;
+/// The methods of the first bars.
+const SWAPS: [Method; 3] = [Method::Zram, Method::Disk, Method::Network];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -70,7 +77,7 @@ fn drawn(path: &Path, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<bool, Fig
     Ok(something)
 }
 
-/// For each program a group of bars, a method each: time over native, on a logarithmic scale.
+/// For each program a group of bars, a method each: time over native, on a logarithmic scale. An x: it was tried and failed.
 fn slowdown(
     area: &Area<'_>,
     options: &FiguresOptions,
@@ -84,9 +91,7 @@ fn slowdown(
     let value = |program, index: usize| {
         let place = (program, budget, link, nodes);
         let method = match index {
-            0 => Method::Zram,
-            1 => Method::Disk,
-            2 => Method::Network,
+            0..3 => SWAPS[index],
             3 => Method::Never,
             4 => summary.best(place)?,
             _ => Method::Auto,
@@ -109,11 +114,12 @@ fn slowdown(
         .margin(10)
         .x_label_area_size(30)
         .y_label_area_size(55)
-        .build_cartesian_2d(0.0..programs.len() as f64, (0.8..most).log_scale())?;
+        .build_cartesian_2d(0.0..programs.len() as f64 * LEGEND_ROOM, (FLOOR..most).log_scale())?;
     chart
         .configure_mesh()
         .disable_x_mesh()
         .x_labels(0)
+        .light_line_style(TRANSPARENT)
         .y_desc("times native")
         .y_label_formatter(&|value| format!("{value:.0}"))
         .draw()?;
@@ -121,29 +127,42 @@ fn slowdown(
         let colour = COLOURS[bar];
         let shapes = bars.iter().filter(|shape| shape.1 == bar).map(|&(group, _, value)| {
             let left = group as f64 + 0.1 + bar as f64 * 0.13;
-            Rectangle::new([(left, 0.8), (left + 0.12, value)], colour.filled())
+            Rectangle::new([(left, FLOOR), (left + 0.12, value)], colour.filled())
         });
         chart
             .draw_series(shapes)?
             .label(*name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour.filled()));
     }
+    let text = |words: &str, at: (f64, f64), below: i32| {
+        let (x, y) = chart.plotting_area().map_coordinate(&at);
+        area.draw(&Text::new(words.to_owned(), (x, y + below), ("sans-serif", 13)))
+    };
     for (group, program) in programs.iter().enumerate() {
-        let place = (group as f64 + 0.2, 0.85);
-        chart.draw_series(std::iter::once(Text::new(program.command().0, place, ("sans-serif", 13))))?;
+        text(program.command().0, (group as f64 + 0.3, FLOOR), 8)?;
+        let place = (*program, budget, link, nodes);
+        for bar in (0..3).filter(|bar| fails(summary, place, SWAPS[*bar])) {
+            text("x", (group as f64 + 0.14 + bar as f64 * 0.13, FLOOR), -14)?;
+        }
     }
     chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
     Ok(true)
 }
 
-/// Seconds and jumps against the threshold, as figure 6 of the paper.
+/// Whether it was tried there and did not work.
+fn fails(summary: &Summary<'_>, place: Place, method: Method) -> bool {
+    matches!(summary.cell(place, method), Some(Cell::Failed(_)))
+}
+
+/// Seconds and jumps against the threshold, and the seconds of `auto`, as figure 6 of the paper.
 fn sweep(area: &Area<'_>, summary: &Summary<'_>, place: Place) -> Drawn {
     let points = summary.sweep(place);
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Ok(false);
     };
     let jumps = |run: &super::journal::Run| run.moved.map_or(0.0, |moved| moved[2] as f64) + 1.0;
-    let most_s = points.iter().map(|(_, run)| run.seconds).fold(0.0, f64::max) * 1.1;
+    let auto_s = summary.times(place, Method::Auto).map(|times| times.median);
+    let most_s = points.iter().map(|(_, run)| run.seconds).chain(auto_s).fold(0.0, f64::max) * 1.1;
     let most_jumps = points.iter().map(|(_, run)| jumps(run)).fold(10.0, f64::max) * 1.5;
     let thresholds = f64::from(first.0) * 0.8..f64::from(last.0) * 1.25;
     let mut chart = ChartBuilder::on(area)
@@ -153,10 +172,24 @@ fn sweep(area: &Area<'_>, summary: &Summary<'_>, place: Place) -> Drawn {
         .y_label_area_size(60)
         .right_y_label_area_size(60)
         .build_cartesian_2d(thresholds.clone().log_scale(), 0.0..most_s)?
-        .set_secondary_coord(thresholds.log_scale(), (1.0..most_jumps).log_scale());
-    chart.configure_mesh().x_desc("pulls before a jump").y_desc("seconds").draw()?;
-    chart.configure_secondary_axes().y_desc("jumps").draw()?;
-    let (time, jump) = (COLOURS[4], COLOURS[3]);
+        .set_secondary_coord(thresholds.clone().log_scale(), (1.0..most_jumps).log_scale());
+    let whole = |value: &f64| format!("{value:.0}");
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("pulls before a jump")
+        .y_desc("seconds")
+        .x_label_formatter(&whole)
+        .draw()?;
+    chart.configure_secondary_axes().y_desc("jumps").y_label_formatter(&whole).draw()?;
+    let (time, jump, auto) = (COLOURS[4], COLOURS[3], COLOURS[5]);
+    if let Some(auto_s) = auto_s {
+        let level = [thresholds.start, thresholds.end].map(|at| (at, auto_s));
+        chart
+            .draw_series(LineSeries::new(level, auto.stroke_width(2)))?
+            .label("seconds of auto")
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 15, y)], auto.stroke_width(2)));
+    }
     let times: Vec<_> = points.iter().map(|(pulls, run)| (f64::from(*pulls), run.seconds)).collect();
     let counts: Vec<_> = points.iter().map(|(pulls, run)| (f64::from(*pulls), jumps(run) - 1.0)).collect();
     chart
@@ -167,6 +200,11 @@ fn sweep(area: &Area<'_>, summary: &Summary<'_>, place: Place) -> Drawn {
         .draw_secondary_series(LineSeries::new(counts, jump.stroke_width(2)).point_size(3))?
         .label("jumps")
         .legend(move |(x, y)| PathElement::new([(x, y), (x + 15, y)], jump.stroke_width(2)));
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperMiddle)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
     Ok(true)
 }

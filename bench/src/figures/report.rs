@@ -156,6 +156,7 @@ fn missing_list(options: &FiguresOptions, summary: &Summary<'_>) -> String {
     let mut lines: Vec<String> = Vec::new();
     lines.extend(summary.missing().methods.iter().map(|(method, why)| format!("{method}: {why}")));
     lines.extend(summary.missing().links.iter().map(|(link, why)| format!("{link}: {why}")));
+    lines.extend(summary.missing().streams.iter().map(|(link, why)| format!("a plain stream over {link}: {why}")));
     for place in plan::places(options) {
         for method in options.methods.iter().copied().chain(summary.best(place)) {
             if let (Some(Cell::Failed(what)), Some(case)) = (summary.cell(place, method), plan::case(place, method)) {
@@ -163,7 +164,8 @@ fn missing_list(options: &FiguresOptions, summary: &Summary<'_>) -> String {
             }
         }
     }
-    lines.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
     let mut text = "\n## Missing and failed\n\n".to_owned();
     if lines.is_empty() {
         text.push_str("Nothing.\n");

@@ -73,7 +73,7 @@ impl<'a> Runner<'a> {
         for &link in self.options.links.iter().filter(|link| link.rate().is_some()) {
             match Network::up(link, nodes, &self.eos, self.options.size * 2, self.stop) {
                 Ok(network) => {
-                    if let Some(rate) = noted(network.stream(), &mut BTreeMap::new(), link)? {
+                    if let Some(rate) = noted(network.stream(), &mut self.missing.streams, link)? {
                         self.streams.insert(link, rate);
                     }
                     self.networks.insert(link, network);

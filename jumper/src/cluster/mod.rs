@@ -25,6 +25,7 @@ pub mod lease;
 pub mod lender;
 mod local;
 pub mod messages;
+pub mod nursery;
 pub mod order;
 mod quota;
 pub mod serve;

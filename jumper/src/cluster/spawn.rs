@@ -6,6 +6,7 @@
 //! makes plain system calls and neither allocates nor locks.
 
 use crate::cluster::messages::{WorkerSetup, encode};
+use crate::cluster::nursery;
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
@@ -77,7 +78,7 @@ pub struct Stranger {
     pub door: UnixStream,
 }
 
-/// Starts a worker as a child of nobody. It ends when `control`'s other end is closed.
+/// Starts a worker as a child of nobody, or of the [`nursery`] where the run has one. It ends when `control`'s other end is closed.
 pub fn spawn_stranger(
     exe: Option<&Path>,
     setup: &WorkerSetup,
@@ -87,12 +88,48 @@ pub fn spawn_stranger(
     let (door, parent) = UnixStream::pair()?;
     let setup = memory_file(&encode(setup))?;
     let inheritance = Inheritance { parent: parent.as_fd(), control, lease, setup: setup.as_fd() };
-    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let mut command = command(exe, &inheritance);
+    let pid = match nursery::door() {
+        Some(door) => {
+            let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            nursery::ask(door, &inheritance, tell.as_fd())?;
+            drop(tell);
+            hear_number(&told)?
+        }
+        None => orphan(command(exe, &inheritance), &inheritance.numbers())?,
+    };
+    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    Ok(Stranger { pid, handle, door })
+}
+
+/// Starts `eos-rdma SUBCOMMAND NUMBERS` as a child of nobody, with nothing open but these descriptors and the standard ones.
+pub(super) fn spawn_orphan(subcommand: &str, keep: &[RawFd]) -> io::Result<Pid> {
+    orphan(own_command(None, subcommand, keep), keep)
+}
+
+/// Starts a worker as a child of this process. It tells its number through `tell`.
+pub(super) fn spawn_told(inheritance: &Inheritance<'_>, tell: BorrowedFd<'_>) -> io::Result<Child> {
+    let mut command = command(None, inheritance);
     let (numbers, tell_to) = (inheritance.numbers(), tell.as_raw_fd());
+    // SAFETY: `tell_number` and `prepare_child` keep to async-signal-safe calls, see the top of this file.
+    unsafe { command.pre_exec(move || tell_number(tell_to).and_then(|()| prepare_child(&numbers))) };
+    command.spawn()
+}
+
+fn hear_number(told: &OwnedFd) -> io::Result<Pid> {
+    let mut number = [0; 4];
+    if rustix::io::read(told, &mut number)? != number.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Pid::from_raw(i32::from_ne_bytes(number)).ok_or(io::ErrorKind::UnexpectedEof)?)
+}
+
+/// Has a process started that is nobody's child.
+fn orphan(mut command: Command, keep: &[RawFd]) -> io::Result<Pid> {
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (numbers, tell_to) = (keep.to_vec(), tell.as_raw_fd());
     // SAFETY: `leave_parent` and `prepare_child` keep to async-signal-safe calls, see the top of this file.
     unsafe { command.pre_exec(move || leave_parent(tell_to).and_then(|()| prepare_child(&numbers))) };
-    // The process that is waited for here has ended as soon as the worker was born.
+    // The process that is waited for here has ended as soon as the other was born.
     let mut between = command.spawn()?;
     let between_pid = between.id();
     match between.wait() {
@@ -102,13 +139,7 @@ pub fn spawn_stranger(
     }
     forget_child_signal(between_pid.cast_signed());
     drop(tell);
-    let mut number = [0; 4];
-    if rustix::io::read(&told, &mut number)? != number.len() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let pid = Pid::from_raw(i32::from_ne_bytes(number)).ok_or(io::ErrorKind::UnexpectedEof)?;
-    let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-    Ok(Stranger { pid, handle, door })
+    hear_number(&told)
 }
 
 /// The program, which may have a handler for SIGCHLD, is not told of a child that is not its own. (The signal is blocked here if so.)
@@ -127,12 +158,15 @@ fn forget_child_signal(pid: i32) {
 }
 
 fn command(exe: Option<&Path>, inheritance: &Inheritance<'_>) -> Command {
-    let numbers = inheritance.numbers();
+    own_command(exe, WORKER_COMMAND, &inheritance.numbers())
+}
+
+fn own_command(exe: Option<&Path>, subcommand: &str, numbers: &[RawFd]) -> Command {
     let mut command = Command::new(exe.unwrap_or(Path::new(OWN_EXE)));
     command
         .arg0("eos-rdma")
-        .arg(WORKER_COMMAND)
-        .args(numbers.map(|n| OsString::from(n.to_string())))
+        .arg(subcommand)
+        .args(numbers.iter().map(|n| OsString::from(n.to_string())))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
@@ -154,19 +188,25 @@ fn leave_parent(tell_to: RawFd) -> io::Result<()> {
     unsafe {
         match libc::fork() {
             -1 => Err(io::Error::last_os_error()),
-            0 => {
-                let number = libc::getpid().to_ne_bytes();
-                match libc::write(tell_to, number.as_ptr().cast(), number.len()) {
-                    4 => Ok(()),
-                    _ => Err(io::Error::last_os_error()),
-                }
-            }
+            0 => tell_number(tell_to),
             _ => libc::_exit(0),
         }
     }
 }
 
-/// In the child: only the given descriptors stay open, and no signal is blocked.
+/// In the child: tells its number.
+fn tell_number(tell_to: RawFd) -> io::Result<()> {
+    // SAFETY: plain system calls; the kernel reads this function's own bytes.
+    unsafe {
+        let number = libc::getpid().to_ne_bytes();
+        match libc::write(tell_to, number.as_ptr().cast(), number.len()) {
+            4 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// In the child: only the given descriptors stay open, and no signal is blocked, nor the end of a child ignored.
 fn prepare_child(keep: &[RawFd]) -> io::Result<()> {
     rustix::process::setsid()?;
     // SAFETY: plain system calls on numbers and on a local signal set.
@@ -180,6 +220,7 @@ fn prepare_child(keep: &[RawFd]) -> io::Result<()> {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
     }
     Ok(())
 }

@@ -22,6 +22,11 @@ impl Executor {
         target.map(NodeId)
     }
 
+    /// How many pages had better come at once from `from`.
+    pub(super) fn gathers(&self, from: NodeId) -> u32 {
+        self.advisor.gathers(&self.view(), from.0)
+    }
+
     /// A fault has been served.
     pub(super) fn keep_books(&mut self) {
         if self.advisor.wants(&self.totals()) {

@@ -12,6 +12,7 @@ mod futexes;
 mod guest;
 mod house;
 mod own_memory;
+mod own_proc;
 mod page_fault;
 mod plain;
 mod self_exe;
@@ -49,7 +50,8 @@ use crate::memory::{Attached, Brk};
 use crate::newcomers::Acquaintance;
 use crate::own_fds::OwnFds;
 use crate::peers::Alarms;
-use crate::process::Ready;
+use crate::proc_view::numbers::Resident;
+use crate::process::{Ready, Title};
 use crate::record::Recording;
 use crate::signals::Actions;
 use crate::threads::crew::Crew;
@@ -114,6 +116,10 @@ pub use crate::config::Report;
 pub struct Home {
     /// What `/proc/self/exe` tells the program.
     pub exe: CString,
+    /// What others find out about the process; none where the kernel refused to say it.
+    pub title: Option<Title>,
+    /// What the process had in memory before the program was mapped.
+    pub before: Resident,
     /// What the run was started with, for programs that this one executes.
     pub options: RunOptions,
     /// When the program's first instruction ran.
@@ -158,6 +164,8 @@ pub struct Executor {
     pub home: Option<Home>,
     /// At home: the program may have opened its own memory as a file.
     memory_opened: bool,
+    /// At home: it may have opened a folder of its own process.
+    proc_opened: bool,
     /// The runtime's descriptors at home, out of the program's reach.
     pub own_fds: OwnFds,
     /// On a peer: the last call home that was answered before execution came.
@@ -215,6 +223,7 @@ impl Executor {
             tally: Tally::default(),
             home: None,
             memory_opened: false,
+            proc_opened: false,
             own_fds: OwnFds::default(),
             recalls_answered: 0,
             said_at_departure: 0,

@@ -28,6 +28,9 @@ impl Executor {
             return Ok(Next::Jump(target));
         }
         self.pager.asks(trap.thread.id, self.most_along(from));
+        if let Some(node) = from.filter(|_| self.torture.is_none()) {
+            self.pager.gather(self.gathers(node));
+        }
         let outcome = self.pager.fault(page, trap.frame.fault_is_write())?;
         let along = self.pager.take_along();
         if let Some(node) = from {

@@ -9,7 +9,11 @@ use super::fence::{fence_off, has_hidden, strays};
 use super::transfer::{Progress, Transfer};
 use super::{Done, Executor, Next, Trap};
 use crate::RunError;
+use crate::cluster::nursery;
+use crate::config::PeerChoice;
 use crate::gateway::{Call, Dir, Ranges, never_sleeps, only_wakes, own_mask, ranges, requeues, syscall6};
+use crate::low_fds::RaisedLimit;
+use crate::say::say;
 use crate::threads::crew::Sleep;
 use crate::traps::interruptible::RESTART;
 
@@ -64,9 +68,15 @@ impl Executor {
         fence_off(call, &mut args);
         let fenced = args;
         if call.self_exe
-            && let Some(result) = self.self_exe(call, &mut args)?
+            && let Some(result) = self.self_exe(call, &mut args, trap)?
         {
             return Ok(Done::Result(result));
+        }
+        if let Some(result) = self.list_own(call, &args, trap)? {
+            return Ok(Done::Result(result));
+        }
+        if becomes_subreaper(call, &args) && !trap.thread.is_guest() {
+            self.open_nursery();
         }
         let mut work = Work::new(call, args);
         let several = self.pager.several_threads || self.governed;
@@ -97,8 +107,27 @@ impl Executor {
         if self.threads > 1 {
             self.how_it_sleeps(call, &mut work, trap)?;
         }
+        if let Some(title) = self.home.as_mut().and_then(|home| home.title.as_mut()) {
+            title.look();
+        }
         work.own_mask = self.with_guest(|guest| own_mask(call, &args, guest))?;
         Ok(Done::Kernel(work))
+    }
+
+    /// The program is about to adopt the orphans among its descendants, which must not be the runtime's.
+    fn open_nursery(&mut self) {
+        let options = self.home.as_ref().map(|home| &home.options);
+        if !options.is_some_and(|options| matches!(options.peers, PeerChoice::Local { .. })) {
+            return;
+        }
+        let limit = RaisedLimit::raise();
+        if let Err(error) = nursery::open() {
+            say(format_args!(
+                "the program will find local peers among its children: a process could not be started ({error})"
+            ));
+        }
+        drop(limit);
+        self.own_fds.extend(nursery::kept());
     }
 
     /// Pins ranges for `holder` and makes them resident, for the call that follows.
@@ -146,4 +175,9 @@ impl Executor {
         trap.frame.set(libc::REG_RAX, result.cast_unsigned());
         Ok(Next::Resume)
     }
+}
+
+/// prctl(`PR_SET_CHILD_SUBREAPER`, 1).
+fn becomes_subreaper(call: &Call, args: &[u64; 6]) -> bool {
+    i64::from(call.number) == libc::SYS_prctl && args[0] as i32 == libc::PR_SET_CHILD_SUBREAPER && args[1] != 0
 }

@@ -1,24 +1,35 @@
 //! `/proc/self/exe`: the program asks for itself and must not find the runtime.
 
-use super::Executor;
 use super::own_memory::is_memory;
+use super::{Executor, Trap};
 use crate::RunError;
 use crate::gateway::{Call, GuestMemory, to_page_end};
+use crate::proc_view::is_ours;
 
 /// Names of the link, all of the same length or shorter than a buffer of this size.
 const NAME_BYTES_MAX: usize = 64;
 
 impl Executor {
-    /// If the call names `/proc/self/exe`: its result for readlink(2), else None with the path argument replaced.
-    pub(super) fn self_exe(&mut self, call: &Call, args: &mut [u64; 6]) -> Result<Option<i64>, RunError> {
+    /// If the call names `/proc/self/exe`: its result for readlink(2), else None with the path argument replaced. The result too if it opens
+    /// another file that tells of this process.
+    pub(super) fn self_exe(
+        &mut self,
+        call: &Call,
+        args: &mut [u64; 6],
+        trap: &Trap<'_>,
+    ) -> Result<Option<i64>, RunError> {
         let Some(home) = &self.home else { return Ok(None) };
         let exe = home.exe.clone();
         let Some((path, buffer)) = path_and_buffer(call) else { return Ok(None) };
         let mut bytes = [0; NAME_BYTES_MAX];
         let name = self.short_name(args[path], &mut bytes)?;
         self.memory_opened |= is_memory(name);
-        if !is_own_exe(name) {
+        if !is_ours(name) {
             return Ok(None);
+        }
+        self.proc_opened = true;
+        if !is_own_exe(name) {
+            return self.open_own_file(call, args, name, trap.thread.handled());
         }
         let Some(buffer) = buffer else {
             // The runtime's copy lives as long as the process.
@@ -34,12 +45,12 @@ impl Executor {
         Ok(Some(if stored < 0 { stored } else { count as i64 }))
     }
 
-    /// On a peer, where the program's process is not known: whether the path could be its link, or its memory.
+    /// On a peer, where the program's process is not known: whether the path could be of its folder in /proc.
     pub(super) fn may_name_own_exe(&mut self, call: &Call, args: &[u64; 6]) -> Result<bool, RunError> {
         let Some((path, _)) = path_and_buffer(call) else { return Ok(true) };
         let mut bytes = [0; NAME_BYTES_MAX];
         let name = self.short_name(args[path], &mut bytes)?;
-        Ok(is_memory(name) || name.starts_with(b"/proc/") && name.ends_with(b"/exe"))
+        Ok(is_ours(name))
     }
 
     /// The path at `path`, cut at the size of the buffer; empty if it cannot be read.

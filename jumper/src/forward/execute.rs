@@ -74,6 +74,12 @@ pub fn moves_bytes_of(request: &[u8]) -> Option<u64> {
     call.transfer().or(call.vector()).map(|_| request.args[0])
 }
 
+/// The number of the call and the descriptor, if the request is to list a folder.
+pub fn lists(request: &[u8]) -> Option<(u16, u64)> {
+    let (request, call) = validate(request).ok()?;
+    (i64::from(call.number) == libc::SYS_getdents64).then_some((call.number, request.args[0]))
+}
+
 /// Appends the answer to a call that was not made, so that the program goes home and makes it there.
 pub fn refuse(reply: &mut Vec<u8>) {
     put_reply(reply, interruptible::RESTART, false, &[]);

@@ -96,7 +96,8 @@ impl Executor {
         reply.clear();
         // The program's memory is not the deputy's: it is read and written where its pages are pulled to.
         let own_memory = forward::moves_bytes_of(request).is_some_and(|fd| self.is_own_memory(fd));
-        if own_memory {
+        let own_folder = || forward::lists(request).is_some_and(|(number, fd)| self.own_folder(number, fd).is_some());
+        if own_memory || own_folder() {
             forward::refuse(&mut reply);
         } else if caller == thread.number {
             let patience = if self.threads > 1 { Patience::Tries } else { Patience::Waits };

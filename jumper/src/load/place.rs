@@ -57,6 +57,26 @@ pub struct Segment {
     pub prot: i32,
 }
 
+impl ImagePlan {
+    /// First and last address of what may be executed; of everything where nothing is.
+    #[must_use]
+    pub fn code(&self) -> (u64, u64) {
+        self.span(|segment| segment.prot & libc::PROT_EXEC != 0)
+    }
+
+    /// First and last address of what may be written, without what is zero at the start; of everything where nothing is.
+    #[must_use]
+    pub fn data(&self) -> (u64, u64) {
+        self.span(|segment| segment.prot & libc::PROT_WRITE != 0)
+    }
+
+    fn span(&self, filter: impl Fn(&Segment) -> bool) -> (u64, u64) {
+        let chosen = || self.segments.iter().filter(|segment| segment.map_len > 0 && filter(segment));
+        let (start, end) = (chosen().map(|s| s.addr).min(), chosen().map(|s| s.addr + s.file_len).max());
+        (start.unwrap_or(self.start), end.unwrap_or(self.end))
+    }
+}
+
 impl Segment {
     /// `PROT_*` bits of the anonymous pages: Linux makes them readable and writable whatever the segment says.
     #[must_use]

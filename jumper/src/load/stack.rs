@@ -6,6 +6,7 @@
 //! ```
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use super::{LoadError, PAGE, Plan};
@@ -107,6 +108,12 @@ pub struct StackImage {
     pub start: u64,
     /// Stack pointer at the first instruction, a multiple of 16; equal to `start`.
     pub sp: u64,
+    /// Addresses of the arguments' strings, one behind the other.
+    pub arguments: Range<u64>,
+    /// Addresses of the environment's strings, right behind them.
+    pub environment: Range<u64>,
+    /// The auxiliary vector, `AT_NULL` included.
+    pub auxv: Vec<(u64, u64)>,
 }
 
 /// Builds the initial stack. A string is cut at its first zero byte, which no argument can hold.
@@ -136,13 +143,15 @@ pub fn build(spec: &StackSpec<'_>) -> Result<StackImage, LoadError> {
     let mut image = Image { bytes: vec![0; (top - sp) as usize], start: sp };
     let mut words = vec![argv.len() as u64];
     let mut at = strings;
-    for list in [&argv, &envp] {
+    let mut ends = [0; 2];
+    for (list, end) in [&argv, &envp].into_iter().zip(&mut ends) {
         for string in list {
             words.push(at);
             image.put(at, string);
             at += string.len() as u64 + 1;
         }
         words.push(0);
+        *end = at;
     }
     words.extend(auxv.iter().flat_map(|&(key, value)| [key, value]));
     image.put(execfn_at, execfn);
@@ -151,7 +160,9 @@ pub fn build(spec: &StackSpec<'_>) -> Result<StackImage, LoadError> {
     for (i, word) in words.iter().enumerate() {
         image.put(sp + i as u64 * WORD, &word.to_le_bytes());
     }
-    Ok(StackImage { bytes: image.bytes, start: sp, sp })
+    let [arguments_end, environment_end] = ends;
+    let (arguments, environment) = (strings..arguments_end, arguments_end..environment_end);
+    Ok(StackImage { bytes: image.bytes, start: sp, sp, arguments, environment, auxv })
 }
 
 struct Image {

@@ -51,12 +51,14 @@ fn enter(plan: &Plan, stack: &stack::StackImage) -> io::Result<()> {
         map_image(interp)?;
     }
     map(STACK_TOP - STACK_LEN, STACK_LEN, libc::PROT_READ | libc::PROT_WRITE, None)?;
+    // SAFETY: nothing is mapped there.
+    unsafe { crate::clock_page::map(true)? };
     // SAFETY: the image fits in the stack that was just mapped, and the entry point is mapped executable code that
     // expects the state the ABI describes: rsp at the image, rdx zero.
     unsafe {
         std::ptr::copy_nonoverlapping(stack.bytes.as_ptr(), stack.start as *mut u8, stack.bytes.len());
-        asm!("mov rsp, {sp}", "xor edx, edx", "xor ebp, ebp", "jmp {start}",
-            sp = in(reg) stack.sp, start = in(reg) plan.start(), options(noreturn))
+        asm!("mov rsp, rcx", "xor edx, edx", "xor ebp, ebp", "jmp rax",
+            in("rcx") stack.sp, in("rax") plan.start(), options(noreturn))
     }
 }
 

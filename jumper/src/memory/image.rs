@@ -12,7 +12,7 @@ use crate::RunError;
 use crate::config::RunConfig;
 use crate::executor::Executor;
 use crate::gateway::GuestMemory;
-use crate::load::stack::{AuxValues, StackSpec, build};
+use crate::load::stack::{AuxValues, StackImage, StackSpec, build};
 use crate::load::{ImagePlan, Plan, Segment};
 
 /// One past the stack's last byte.
@@ -23,11 +23,11 @@ pub const INTERP_BASE: u64 = 0x4f80_0000_0000;
 const STACK_BYTES_MAX: u64 = 64 << 30;
 
 impl Executor {
-    /// Maps everything that `plan` says and builds the stack. Returns the initial stack pointer.
+    /// Maps everything that `plan` says and builds the stack, which is returned.
     ///
     /// # Errors
     /// The kernel refused, or the arguments are too long.
-    pub fn map_program(&mut self, plan: &Plan, config: &RunConfig) -> Result<u64, RunError> {
+    pub fn map_program(&mut self, plan: &Plan, config: &RunConfig) -> Result<StackImage, RunError> {
         let images = std::iter::once(&plan.main).chain(&plan.interp);
         for image in images {
             self.map_image(image).map_err(as_run_error)?;
@@ -52,7 +52,7 @@ impl Executor {
         self.pager.map_anon(pages(STACK_TOP - bytes, STACK_TOP), prot, false).map_err(as_run_error)?;
         let written = self.with_guest(|guest| guest.write(image.start, &image.bytes))?;
         written.map_err(|_| RunError::Internal("the initial stack could not be written"))?;
-        Ok(image.sp)
+        Ok(image)
     }
 
     fn map_image(&mut self, image: &ImagePlan) -> Result<(), SpaceError> {

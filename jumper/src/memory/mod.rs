@@ -14,7 +14,7 @@ use crate::RunError;
 use crate::executor::{Done, Executor};
 use crate::gateway::Call;
 
-pub use image::INTERP_BASE;
+pub use image::{INTERP_BASE, STACK_TOP};
 pub use map::{MMAP_BOTTOM, MMAP_TOP};
 pub use system_v::Attached;
 

@@ -121,6 +121,7 @@ impl Executor {
                 environment: target.envp.clone(),
             },
             options: options.clone(),
+            nursery: None,
         };
         following.prepare().map(Way::Followed).map_err(|error| error.raw_os_error().unwrap_or(libc::ENOMEM))
     }

@@ -14,6 +14,7 @@ use std::ptr;
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::nursery;
 use crate::cluster::spawn::OWN_EXE;
 use crate::config::{Command, RunOptions};
 use crate::low_fds::FLOOR;
@@ -28,6 +29,8 @@ pub struct Following {
     pub command: Command,
     /// How.
     pub options: RunOptions,
+    /// The door of the process that starts local peers, if the run has one: see [`nursery`].
+    pub(super) nursery: Option<RawFd>,
 }
 
 impl Following {
@@ -45,30 +48,39 @@ impl Following {
         let mut bytes = Vec::new();
         file.rewind()?;
         file.read_to_end(&mut bytes)?;
-        postcard::from_bytes(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let following: Following =
+            postcard::from_bytes(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        following.nursery.map_or(Ok(()), nursery::adopt)?;
+        Ok(following)
     }
 
     /// Everything that can fail before this process is given up.
-    pub(super) fn prepare(&self) -> io::Result<Launch> {
-        let bytes = postcard::to_stdvec(self).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    pub(super) fn prepare(mut self) -> io::Result<Launch> {
+        let nursery = nursery::door().map(|door| surviving(door.as_raw_fd())).transpose()?;
+        self.nursery = nursery.as_ref().map(AsRawFd::as_raw_fd);
+        let bytes = postcard::to_stdvec(&self).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let memory = rustix::fs::memfd_create("eos-follow", MemfdFlags::CLOEXEC)?;
         let mut written = 0;
         while written < bytes.len() {
             written += rustix::io::pwrite(&memory, &bytes[written..], written as u64)?;
         }
-        // Beyond the numbers that the program may look at; this one survives.
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let floor = FLOOR.min(limit / 2) as i32;
-        // SAFETY: duplicates a descriptor of ours; the result is checked before it is taken over.
-        let file = unsafe {
-            match libc::fcntl(memory.as_raw_fd(), libc::F_DUPFD, floor) {
-                -1 => return Err(io::Error::last_os_error()),
-                fd => OwnedFd::from_raw_fd(fd),
-            }
-        };
+        let file = surviving(memory.as_raw_fd())?;
         let number = CString::new(file.as_raw_fd().to_string())?;
         let command = CString::new(FOLLOW_COMMAND)?;
-        Ok(Launch { words: [c"eos-rdma".to_owned(), command, number], _file: file })
+        Ok(Launch { words: [c"eos-rdma".to_owned(), command, number], _file: file, _nursery: nursery })
+    }
+}
+
+/// A copy of a descriptor that execve leaves open, beyond the numbers that the program may look at.
+fn surviving(fd: RawFd) -> io::Result<OwnedFd> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let floor = FLOOR.min(limit / 2) as i32;
+    // SAFETY: duplicates a descriptor of ours; the result is checked before it is taken over.
+    unsafe {
+        match libc::fcntl(fd, libc::F_DUPFD, floor) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
     }
 }
 
@@ -76,6 +88,7 @@ impl Following {
 pub(super) struct Launch {
     words: [CString; 3],
     _file: OwnedFd,
+    _nursery: Option<OwnedFd>,
 }
 
 impl Launch {

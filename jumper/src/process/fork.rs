@@ -19,6 +19,7 @@ use eos_pager::pager::Pager;
 
 use crate::RunError;
 use crate::clock_page;
+use crate::cluster::nursery;
 use crate::cluster::signal_set::SignalsBlocked;
 use crate::demand::Demands;
 use crate::executor::{Done, Executor, Tally, Trap};
@@ -107,6 +108,7 @@ impl Executor {
         }
         self.own_fds = low_fds.release().map_err(RunError::Descriptors)?;
         self.own_fds.extend(kept_stderr());
+        self.own_fds.extend(nursery::kept());
         self.note_late_peers(&trap.thread.house.recall);
         self.as_child(birth, trap)
     }
@@ -114,6 +116,7 @@ impl Executor {
     /// Closes what the parent's runtime had open, and opens the child's own.
     fn open_own(&mut self, pages: &File) -> Result<LowFds, RunError> {
         let mut kept = kept_stderr();
+        kept.extend(nursery::kept());
         kept.add(pages);
         self.own_fds.close_all_but(&kept);
         let low_fds = LowFds::reserve().map_err(RunError::Descriptors)?;

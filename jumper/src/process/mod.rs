@@ -7,7 +7,9 @@ mod exec;
 pub mod follow;
 mod fork;
 mod strings;
+mod title;
 mod vfork;
 
 pub use exec::Ready;
+pub use title::Title;
 pub(crate) use vfork::vfork;

@@ -89,6 +89,11 @@ impl Crew {
         }
     }
 
+    /// Whether the thread with this number hosts one of the program's.
+    pub fn hosts_on(&self, id: u32) -> bool {
+        self.members.iter().any(|member| member.id == id)
+    }
+
     /// Whether more threads than one host the program here.
     pub fn is_several(&self) -> bool {
         self.members.len() > 1

@@ -14,6 +14,8 @@ pub(super) struct Landlord {
     pub(super) walking_ns: u64,
     /// Other pulls.
     pub(super) other_ns: u64,
+    /// How many others there were.
+    pub(super) strolls: u32,
     pulls: u32,
     walks: [Walk; WALKS],
     /// The walk that the last pull belongs to.
@@ -50,6 +52,11 @@ impl Landlord {
             cost_ns: before.cost_ns,
         };
         self.current = index as u8;
+        match before.steps + 1 {
+            ..WALK_STEPS_MIN => self.strolls += 1,
+            WALK_STEPS_MIN => self.strolls -= before.steps.min(self.strolls),
+            _ => {}
+        }
         if before.steps + 1 == WALK_STEPS_MIN {
             self.other_ns -= before.cost_ns.min(self.other_ns);
             self.walking_ns += before.cost_ns;

@@ -15,9 +15,11 @@
 //! *A limit to regret.* See [`Ledger`].
 
 mod landlord;
+mod prices;
 mod view;
 
 use landlord::Landlord;
+pub use prices::Prices;
 use view::RELUCTANCE_MAX;
 pub use view::{LUGGAGE_WORDS, Luggage, Totals, View};
 
@@ -25,18 +27,17 @@ use crate::NODES;
 use crate::ledger::Ledger;
 
 const HOME: u8 = 0;
-/// A jump costs as much as this many pulls, until one was measured.
-const JUMP_PULLS_GUESS: u64 = 8;
-/// A first jump, of which nothing is known, may turn out to cost as much as this many pulls.
-const JUMP_PULLS_FEARED: u64 = 64;
 /// Pages that are used wherever execution is, and have to follow it by pulls.
 const FOLLOWING_PAGES: u64 = 4;
 /// Execution leaves home only when so many pulls elsewhere can be borne; twice as many each time that it had to come back because nothing
 /// more could be.
 const VISIT_PAGES_MIN: u64 = 16;
 const FORCED_MAX: u64 = 40;
-/// A pull takes this long, until one was measured.
-const PULL_NS_GUESS: u64 = 50_000;
+/// One page more comes along for each so many pulls that were no walk, where pages had better gather.
+const PULLS_TO_GATHER: u32 = 8;
+/// Most pages that are gathered at once.
+const GATHERED_MAX: u32 = 64;
+
 /// The decider. On each node one; what it has learnt travels as [`Luggage`].
 #[derive(Clone, Debug)]
 pub struct Adaptive {
@@ -79,10 +80,20 @@ impl Adaptive {
         }
         let price = self.price_ns(from);
         let landlord = &self.landlords[usize::from(from)];
-        let investing = view.has_room_for_all(view.me) && !view.has_room_for_all(from);
-        let rent = landlord.walking_ns + if investing { 0 } else { landlord.other_ns };
+        let rent = landlord.walking_ns + if view.gathers_from(from) { 0 } else { landlord.other_ns };
         let visit_pages = (2 * VISIT_PAGES_MIN) << self.luggage.ledger.forced.min(FORCED_MAX);
         (rent >= price && (from == HOME || self.bears(view, 2, visit_pages))).then_some(from)
+    }
+
+    /// How many pages had better come at once with one that is pulled from `from`, that one included. Where all pages can stay, and
+    /// execution stays for pulls that are no walk, the others will be wanted too, and cost less together.
+    #[must_use]
+    pub fn gathers(&self, view: &View, from: u8) -> u32 {
+        let Some(landlord) = self.landlords.get(usize::from(from)).filter(|_| view.gathers_from(from)) else {
+            return 1;
+        };
+        let pages = (1 + landlord.strolls / PULLS_TO_GATHER).min(GATHERED_MAX);
+        if self.bears(view, 1, pages.into()) { pages } else { 1 }
     }
 
     /// What going to `node` and back is taken to cost.
@@ -93,13 +104,9 @@ impl Adaptive {
 
     /// Whether so many jumps, the last of which leads home, and so many pulls, there or back, can be borne.
     fn bears(&self, view: &View, jumps: u64, pages: u64) -> bool {
-        let jump_ns = match self.luggage.jump_ns {
-            0 => JUMP_PULLS_FEARED * self.pull_ns(),
-            measured => measured,
-        };
         let since_ns = view.now_ns.saturating_sub(self.settled_ns);
         let ledger = Ledger { program_ns: self.luggage.ledger.program_ns + since_ns, ..self.luggage.ledger };
-        ledger.bears(view.home_budget, self.pull_ns(), jumps * jump_ns, pages)
+        ledger.bears(view.home_budget, self.pull_ns(), jumps * self.luggage.prices.jump_feared_ns(), pages)
     }
 
     /// Whether pages have moved since the last [`settle`](Self::settle).
@@ -117,7 +124,8 @@ impl Adaptive {
         let elapsed = view.now_ns.saturating_sub(self.settled_ns);
         self.settled_ns = view.now_ns;
         self.luggage.ledger.program_ns += elapsed.saturating_sub(new.pull_ns);
-        self.luggage.ledger.settle(view.me == HOME, &new);
+        self.luggage.prices.pulled(new.pulls, new.pull_ns);
+        self.luggage.ledger.settle(view.me == HOME, &new, self.luggage.prices.pull_ns());
     }
 
     /// Execution leaves, `advised` or because only home can do what the program asks. Settle before.
@@ -136,7 +144,9 @@ impl Adaptive {
     /// Execution arrives by a jump that took `took_ns`. `totals`: this node's, as they stand.
     pub fn arrive(&mut self, luggage: Luggage, now_ns: u64, took_ns: u64, totals: &Totals) {
         self.luggage = luggage;
-        self.luggage.jump_ns = smoothed(luggage.jump_ns, took_ns);
+        if took_ns > 0 {
+            self.luggage.prices.jumped(took_ns);
+        }
         self.luggage.ledger.paid_ns += took_ns;
         self.landlords = [Landlord::default(); NODES];
         (self.began_ns, self.settled_ns, self.waited_ns) = (now_ns, now_ns, 0);
@@ -146,19 +156,13 @@ impl Adaptive {
     /// The time of a pull, for each page, in nanoseconds.
     #[must_use]
     pub fn pull_ns(&self) -> u64 {
-        match self.luggage.ledger.pull_ns {
-            0 => PULL_NS_GUESS,
-            measured => measured,
-        }
+        self.luggage.prices.pull_ns()
     }
 
     /// The time of a jump.
     #[must_use]
     pub fn jump_ns(&self) -> u64 {
-        match self.luggage.jump_ns {
-            0 => JUMP_PULLS_GUESS * self.pull_ns(),
-            measured => measured,
-        }
+        self.luggage.prices.jump_ns()
     }
 
     /// What travels.
@@ -171,14 +175,6 @@ impl Adaptive {
 impl Default for Adaptive {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A running mean of the last few; the first value is taken as it is.
-fn smoothed(mean: u64, value: u64) -> u64 {
-    match mean {
-        0 => value,
-        _ => mean - mean / 4 + value / 4,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the decider is told, and what of it travels with execution.
 
+use super::prices::{PRICES_WORDS, Prices};
 use crate::NODES;
 use crate::ledger::Ledger;
 
@@ -52,32 +53,34 @@ impl Totals {
 pub struct Luggage {
     /// What was paid, and what `never` would have paid.
     pub ledger: Ledger,
-    /// Time of a jump, one way, in nanoseconds; 0: none measured.
-    pub jump_ns: u64,
+    /// What pulls and jumps have cost.
+    pub prices: Prices,
     /// Log2 of the factor on each node's price.
     pub reluctance: [u8; NODES],
 }
 
 /// Numbers of [`Luggage::to_words`].
-pub const LUGGAGE_WORDS: usize = 10;
+pub const LUGGAGE_WORDS: usize = 8 + PRICES_WORDS;
 
 impl Luggage {
     /// As numbers, to travel.
     #[must_use]
     pub fn to_words(&self) -> [u64; LUGGAGE_WORDS] {
-        let Ledger { program_ns, paid_ns, never_ns, owed, strays, pull_ns, forced } = self.ledger;
+        let Ledger { program_ns, paid_ns, never_ns, owed, strays, forced } = self.ledger;
         let reluctance = u128::from_le_bytes(self.reluctance);
         let (low, high) = (reluctance as u64, (reluctance >> 64) as u64);
-        [program_ns, paid_ns, never_ns, owed, strays, pull_ns, forced, self.jump_ns, low, high]
+        let [a, b, c, d, e] = self.prices.to_words();
+        [program_ns, paid_ns, never_ns, owed, strays, forced, low, high, a, b, c, d, e]
     }
 
     /// From numbers that have travelled.
     #[must_use]
     pub fn from_words(words: [u64; LUGGAGE_WORDS]) -> Self {
-        let [program_ns, paid_ns, never_ns, owed, strays, pull_ns, forced, jump_ns, low, high] = words;
-        let ledger = Ledger { program_ns, paid_ns, never_ns, owed, strays, pull_ns, forced };
+        let [program_ns, paid_ns, never_ns, owed, strays, forced, low, high, a, b, c, d, e] = words;
+        let ledger = Ledger { program_ns, paid_ns, never_ns, owed, strays, forced };
         let reluctance = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
-        Self { ledger, jump_ns, reluctance: reluctance.map(|doublings| doublings.min(RELUCTANCE_MAX)) }
+        let reluctance = reluctance.map(|doublings| doublings.min(RELUCTANCE_MAX));
+        Self { ledger, prices: Prices::from_words([a, b, c, d, e]), reluctance }
     }
 }
 
@@ -87,6 +90,11 @@ impl View {
     pub fn has_room_for_all(&self, node: u8) -> bool {
         let node = usize::from(node);
         self.room[node] >= self.held.iter().sum::<u64>() - self.held[node]
+    }
+
+    /// Whether pages of `from` had better come and stay: all have room here, and not there.
+    pub(super) fn gathers_from(&self, from: u8) -> bool {
+        self.has_room_for_all(self.me) && !self.has_room_for_all(from)
     }
 
     pub(super) fn may_go(&self, node: u8) -> bool {

@@ -32,12 +32,12 @@ pub struct Costs {
 impl Costs {
     /// tcp at 1 Gbit/s, as measured here (docs/policy.md).
     pub const TCP_1G: Self =
-        Self { pull_ns: 75_000, next_ns: 75_000, push_ns: 35_000, jump_ns: 300_000, soft_ns: 6_000 };
+        Self { pull_ns: 75_000, next_ns: 40_000, push_ns: 35_000, jump_ns: 300_000, soft_ns: 6_000 };
     /// tcp at 10 Gbit/s.
     pub const TCP_10G: Self =
-        Self { pull_ns: 25_000, next_ns: 25_000, push_ns: 5_000, jump_ns: 120_000, soft_ns: 6_000 };
+        Self { pull_ns: 25_000, next_ns: 10_000, push_ns: 5_000, jump_ns: 120_000, soft_ns: 6_000 };
     /// Shared memory.
-    pub const SHM: Self = Self { pull_ns: 8_000, next_ns: 8_000, push_ns: 1_000, jump_ns: 60_000, soft_ns: 6_000 };
+    pub const SHM: Self = Self { pull_ns: 8_000, next_ns: 3_000, push_ns: 1_000, jump_ns: 60_000, soft_ns: 6_000 };
 }
 
 /// Which page leaves a full node.
@@ -175,7 +175,9 @@ impl World<'_> {
                     self.jump(target, advisors);
                     return self.touch_once_more(page);
                 }
+                let along = advisors[self.me()].gathers(&self.view, place.node);
                 self.pull(page, place);
+                self.gather(page, place.node, along);
             }
         }
         let me = self.me();
@@ -219,6 +221,28 @@ impl World<'_> {
         self.totals[me].pulls += 1;
         self.totals[me].pull_ns += took;
         self.outcome.pulls += 1;
+    }
+
+    /// Neighbours of a page that was just pulled from `node` come too: those around it, resident there, of an aligned block of `pages`.
+    fn gather(&mut self, page: u32, node: u8, pages: u32) {
+        let address = self.accesses.addresses[page as usize];
+        let block = 1_u64 << pages.max(1).ilog2();
+        let first = address & !(block - 1);
+        let around = |number: u32| {
+            let there = self.places.get(number as usize).copied().flatten().is_some_and(|place| place.node == node);
+            let neighbour = self.accesses.addresses.get(number as usize).is_some_and(|other| {
+                (first..first + block).contains(other) && other.abs_diff(address) == u64::from(number.abs_diff(page))
+            });
+            there && neighbour
+        };
+        let below = (0..page).rev().take_while(|number| around(*number)).count() as u32;
+        let above = (page + 1..).take_while(|number| around(*number)).count() as u32;
+        for number in (page - below..page).chain(page + 1..=page + above) {
+            let place = self.places[number as usize].expect("a page that is there");
+            // It comes behind another.
+            self.last_pull = self.accesses.addresses[number as usize].wrapping_sub(1);
+            self.pull(number, place);
+        }
     }
 
     fn spend(&mut self, ns: u64) {

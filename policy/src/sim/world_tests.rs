@@ -63,6 +63,9 @@ fn random_touches_end_up_where_there_is_room() {
     let auto = replay(&random, &nodes(&[10_000, 50_000]), &auto());
     assert!(auto.time_ns * 10 < never.time_ns, "{auto:?} {never:?}");
     assert!(auto.jumps < 10, "{auto:?}");
+    // What is left at home comes once, most of it for the price of neighbours.
+    let pulled_ns = auto.waited_ns() - auto.soft * COSTS.soft_ns - auto.pushes * COSTS.push_ns;
+    assert!(auto.pulls < 11_000 && pulled_ns < auto.pulls * COSTS.next_ns * 5 / 4, "{auto:?}");
 }
 
 /// A page stream that does what hurts most: whatever the rule does, the next page is one that lies elsewhere if there is one, and
