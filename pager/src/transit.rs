@@ -77,7 +77,6 @@ impl Pager {
             .map_err(|source| self.kernel("installing pages", source))?;
         for (page, slot) in pages {
             protocol::finish_pull(self.table.cell(*page), self.me, false);
-            let _ = self.table.update(*page, |entry| Some(entry.with_referenced(false)));
             self.free_slot(*slot);
             self.arrived(*page);
         }
