@@ -270,7 +270,8 @@ fn with_signal_waiting(name: &str, args: [u64; 6]) -> i64 {
     signals.push(unsafe { std::mem::zeroed() });
     let (mut request, mut reply) = (Vec::new(), Vec::new());
     encode(call, &args, memory, &mut request).expect("shipped");
-    execute(&request, &OwnFds::default(), &mut Staging::new(), &signals, Patience::Waits, &mut reply).expect("executed");
+    execute(&request, &OwnFds::default(), &mut Staging::new(), &signals, Patience::Waits, &mut reply)
+        .expect("executed");
     apply_rest(&reply, call, &args, 0, memory).expect("applied")
 }
 
