@@ -25,8 +25,8 @@ macro_rules! programs {
 }
 
 programs! {
-    bash_script cc1 gcc go java make_parallel memcached nginx nginx_single numpy numpy_one_thread openmp perl
-    perl_fork pigz postgres python_processes python_threads redis sort_parallel sqlite_wal threads xz_threads
+    bash_script busybox cc1 copies gcc git go java make_parallel memcached nginx nginx_single node numpy numpy_one_thread openmp
+    perl perl_fork pigz postgres python_processes python_threads redis ruby sort_parallel sqlite_wal threads xz_threads
 }
 
 const WAYS: [&str; 2] = ["plain", "tortured"];

@@ -31,7 +31,7 @@ pub use guest::{Fault, GuestMemory, PAGE};
 pub(crate) use guest::{read_prefix, write_prefix};
 pub use ranges::{Range, Ranges, ranges};
 pub use raw::{is_error, syscall6};
-pub use sleep::{is_never_cut_short, looks_at_files, never_sleeps, own_mask};
+pub use sleep::{is_never_cut_short, is_never_restarted, looks_at_files, never_sleeps, own_mask};
 pub use table::{LAST, all, lookup};
 pub use verdict::{class_of, ships};
 pub use walk::Walk;

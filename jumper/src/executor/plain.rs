@@ -11,7 +11,9 @@ use super::{Done, Executor, Next, Trap};
 use crate::RunError;
 use crate::cluster::nursery;
 use crate::config::PeerChoice;
-use crate::gateway::{Call, Dir, Ranges, never_sleeps, only_wakes, own_mask, ranges, requeues, syscall6};
+use crate::gateway::{
+    Call, Dir, Ranges, is_never_restarted, never_sleeps, only_wakes, own_mask, ranges, requeues, syscall6,
+};
 use crate::low_fds::RaisedLimit;
 use crate::say::say;
 use crate::threads::crew::Sleep;
@@ -160,6 +162,8 @@ impl Executor {
         if work.sleep == Sleep::Moves && matches!(result, RESTART | INTERRUPTED) && trap.thread.pending.is_empty() {
             return Ok(self.break_off(&work, trap));
         }
+        let came_first = result == RESTART && work.own_mask.is_none() && !trap.thread.pending.is_empty();
+        let result = if came_first && is_never_restarted(work.asked) { INTERRUPTED } else { result };
         if result == RESTART {
             // The handler first, then the call anew.
             trap.frame.rewind_syscall(work.asked);

@@ -4,7 +4,7 @@ use super::staging::{Staging, check};
 use super::wire::{CUT, Reply, Request, SEGMENTS_MAX, Segment, VECTOR, put_reply};
 use super::{ForwardError, SLEEPS, hasty};
 use crate::gateway::raw::{is_error, syscall6};
-use crate::gateway::{Call, Dir, Pointer, Shape, lookup, ships};
+use crate::gateway::{Call, Dir, Pointer, Shape, is_never_restarted, lookup, ships};
 use crate::own_fds::OwnFds;
 use crate::threads::Pending;
 use crate::traps::interruptible;
@@ -48,6 +48,8 @@ pub fn execute(
             Patience::Tries => hasty::call(signals.flag(), call, &request, &args),
         }
     };
+    let came_first = result == interruptible::RESTART && !signals.is_empty();
+    let result = if came_first && is_never_restarted(request.number) { -i64::from(libc::EINTR) } else { result };
     if matches!(result, SLEEPS | interruptible::RESTART) {
         put_reply(reply, result, false, &[]);
         return Ok(());

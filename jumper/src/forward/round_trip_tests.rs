@@ -262,3 +262,24 @@ fn socket_calls_fill_the_address_and_its_length() {
     assert_eq!(memory.get(B, 4), [&2_u16.to_le_bytes()[..], &port.to_be_bytes()].concat());
     assert_eq!(memory.get(B + 16, 48), [0xee; 48], "beyond the address nothing changes");
 }
+
+/// What a call on nothing answers while a signal waits for its thread.
+fn with_signal_waiting(name: &str, args: [u64; 6]) -> i64 {
+    let (call, memory, signals) = (named(name), &mut memory(), Pending::new());
+    // SAFETY: a siginfo_t is plain integers.
+    signals.push(unsafe { std::mem::zeroed() });
+    let (mut request, mut reply) = (Vec::new(), Vec::new());
+    encode(call, &args, memory, &mut request).expect("shipped");
+    execute(&request, &OwnFds::default(), &mut Staging::new(), &signals, Patience::Waits, &mut reply)
+        .expect("executed");
+    apply_rest(&reply, call, &args, 0, memory).expect("applied")
+}
+
+#[test]
+fn a_signal_that_comes_before_the_call_ends_what_a_handler_always_ends_and_has_the_others_made_anew() {
+    let restart = crate::traps::interruptible::RESTART;
+    assert_eq!(with_signal_waiting("poll", [A, 0, 10_000, 0, 0, 0]), -i64::from(libc::EINTR));
+    assert_eq!(with_signal_waiting("epoll_wait", [u64::MAX, A, 1, 10_000, 0, 0]), -i64::from(libc::EINTR));
+    assert_eq!(with_signal_waiting("read", [u64::MAX, A, 1, 0, 0, 0]), restart);
+    assert_eq!(with_signal_waiting("ppoll", [A, 0, 0, 0, 8, 0]), restart, "it tells how much time was left");
+}

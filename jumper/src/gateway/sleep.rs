@@ -100,6 +100,21 @@ pub fn is_never_cut_short(number: u64, args: &[u64; 6]) -> bool {
     }
 }
 
+/// Whether the call with this number ends with `EINTR` whenever a handler runs, `SA_RESTART` or not (signal(7)). One that a signal meets
+/// on its way to the kernel ends so too: programs look at a flag of their handler, then fall asleep, and must not sleep over it.
+/// (Calls that tell how much time was left, or have a mask of their own, are begun anew.)
+pub fn is_never_restarted(number: u64) -> bool {
+    matches!(
+        number.cast_signed(),
+        libc::SYS_poll
+            | libc::SYS_select
+            | libc::SYS_pause
+            | libc::SYS_epoll_wait
+            | libc::SYS_epoll_pwait
+            | libc::SYS_epoll_pwait2
+    )
+}
+
 /// The signal mask that a call puts in place while it sleeps (ppoll(2), pselect(2), epoll_pwait(2)), if it does and
 /// the mask can be read. rt_sigsuspend is not among them: the runtime makes that call with a mask of its own.
 pub fn own_mask(call: &Call, args: &[u64; 6], mem: &mut dyn GuestMemory) -> Option<u64> {
