@@ -27,6 +27,8 @@ pub enum Command {
     Run(RunArgs),
     /// Offer this machine's memory and processor to runs elsewhere
     Serve(ServeArgs),
+    /// Tell a daemon how much memory to lend, or ask how much it lends
+    Lend(LendArgs),
     /// Check this machine and the peers, and say what helps
     Doctor(DoctorArgs),
     /// Measure the wire to a peer
@@ -125,10 +127,36 @@ pub struct ServeArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1:7471")]
     pub listen: String,
-    /// Memory to offer [default: half of what is available]
+    /// Memory to offer at most, as 2G, or as 25% of what this machine or control group has
+    /// [default: what the machine can spare, followed while runs go on]
+    #[arg(long, value_name = "SIZE|N%", value_parser = parse_memory)]
+    pub memory: Option<MemoryArg>,
+    /// Offer less, and ask lent memory back, while the machine has less than this available
+    /// [default: none with --memory; else a tenth, 32M to 1G]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub memory: Option<u64>,
+    pub keep_free: Option<u64>,
     /// Key of the cluster; without one only programs on this machine can call
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 if no more is lent than that, 1 if memory stays lent that the daemon wants back, 125 if \
+                        the daemon cannot be asked."
+)]
+pub struct LendArgs {
+    /// The daemon
+    #[arg(long, value_name = "HOST[:PORT]", default_value = "127.0.0.1:7471")]
+    pub daemon: String,
+    /// Lend at most so much from now on, as 1G, or as 25% of what its machine has, or all that it was started with; runs are
+    /// asked for what is lent beyond that [default: only ask]
+    #[arg(long, value_name = "SIZE|N%|all", value_parser = parse_lend)]
+    pub memory: Option<LendArg>,
+    /// Seconds to wait for memory that is asked back
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub wait: u64,
+    /// Key of the cluster, made by "eos-rdma key new FILE"
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }
@@ -259,6 +287,24 @@ fn parse_memory(text: &str) -> Result<MemoryArg, String> {
     match number.parse() {
         Ok(percent @ 1..=100) => Ok(MemoryArg::Percent(percent)),
         _ => Err("a share is from 1% to 100%".to_owned()),
+    }
+}
+
+/// How much a daemon is to lend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LendArg {
+    /// What it was started with.
+    All,
+    /// At most so much.
+    AtMost(MemoryArg),
+}
+
+fn parse_lend(text: &str) -> Result<LendArg, String> {
+    match text {
+        "all" => Ok(LendArg::All),
+        // No size that a run could have; here it means that all is to come back.
+        "0" => Ok(LendArg::AtMost(MemoryArg::Bytes(0))),
+        _ => parse_memory(text).map(LendArg::AtMost),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum CliError {
     StatsFile { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}; choose another file for --record", path.display())]
     RecordFile { path: PathBuf, source: io::Error },
+    #[error("--daemon {daemon}: {what}; write it as HOST:PORT, as in 10.0.0.2:7471")]
+    Daemon { daemon: String, what: String },
     #[error("--peer {peer}: {what}; write it as HOST:PORT, as in 10.0.0.2:7471")]
     Peer { peer: String, what: String },
     #[error("{}: {what}", path.display())]

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod key;
 mod layout_check;
+mod lend;
 mod plot;
 mod run;
 mod serve;
@@ -43,6 +44,10 @@ fn execute(cli: Cli) -> i32 {
         Command::Run(args) => upper_half(original).and_then(|()| run::run(args)),
         Command::Serve(args) => serve::serve(args),
         Command::Doctor(args) => match doctor::doctor(args, layout_check::ensure(original)) {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
+        Command::Lend(args) => match lend::lend(args) {
             Ok(status) => return status,
             Err(error) => Err(error),
         },

@@ -59,6 +59,7 @@ fn resolve(mut args: RunArgs) -> Result<RunConfig, CliError> {
         },
         options: RunOptions {
             peers: peers(&args, memory.available)?,
+            hosts_file: args.peers.as_deref().and_then(|file| std::path::absolute(file).ok()),
             memory_bytes: memory.bytes.max(MEMORY_MIN),
             memory_most_bytes: memory.most,
             jump: args.jump,

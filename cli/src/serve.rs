@@ -1,23 +1,26 @@
 //! `eos-rdma serve`.
 
-use crate::args::ServeArgs;
+use crate::args::{MemoryArg, ServeArgs};
 use crate::error::CliError;
 use crate::run::load_key;
 use eos_jumper::cluster::dial::resolve;
-use eos_jumper::cluster::host::memory_available;
 use eos_jumper::cluster::hosts::parse_address;
 use eos_jumper::cluster::serve::{self, ServeOptions};
+use eos_jumper::spare::{Spare, reserve};
 use std::net::SocketAddr;
 
 /// Serves until a signal says stop.
 pub fn serve(args: ServeArgs) -> Result<(), CliError> {
-    let memory_bytes = match args.memory {
-        Some(bytes) => bytes,
-        None => memory_available().map_err(CliError::FreeMemory)? / 2,
+    let total = || Spare::open().and_then(|spare| spare.total()).map_err(CliError::FreeMemory);
+    let (memory_bytes, keep_free) = match args.memory {
+        Some(MemoryArg::Bytes(bytes)) => (bytes, args.keep_free),
+        Some(MemoryArg::Percent(percent)) => (total()? / 100 * u64::from(percent), args.keep_free),
+        None => (total()?, Some(args.keep_free.unwrap_or(reserve(total()?)))),
     };
     Ok(serve::serve(ServeOptions {
         listen: listen_address(&args.listen)?,
         memory_bytes,
+        keep_free,
         key: load_key(args.key.as_deref())?,
         worker_exe: None,
     })?)

@@ -146,6 +146,18 @@ pub fn table(stats: &RunStats) -> String {
     if stats.given_back_bytes > 0 {
         let _ = writeln!(text, " {} of peers' memory given back", Size(stats.given_back_bytes));
     }
+    if stats.asked_back_bytes > 0 {
+        let rate = Size((stats.asked_back_bytes as f64 / stats.asked_back_s.max(1e-6)) as u64);
+        let _ = writeln!(
+            text,
+            " {} of that asked back by peers, given in {:.2} s ({rate}/s)",
+            Size(stats.asked_back_bytes),
+            stats.asked_back_s
+        );
+    }
+    if stats.brought_home > 0 {
+        let _ = writeln!(text, " {} pages came home while there was room", stats.brought_home);
+    }
     text
 }
 

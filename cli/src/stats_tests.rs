@@ -30,7 +30,7 @@ fn the_json_file_has_all_promised_keys_and_replaces_an_old_one() {
     output.into_report().expect("wanted")(&stats());
     let text = fs::read_to_string(&path).expect("there");
     let json: serde_json::Value = serde_json::from_str(&text).expect("json");
-    let keys = "exit_status wall_s nodes jumps pulls pushes clean_drops zero_fills given_back_bytes forwarded_syscalls sleepers \
+    let keys = "exit_status wall_s nodes jumps pulls pushes clean_drops zero_fills given_back_bytes asked_back_bytes asked_back_s brought_home forwarded_syscalls sleepers \
                 bytes_sent bytes_received wire_bytes_sent wire_bytes_received work_requests pull_us_p50 pull_us_p99 jump_us_p50 jump_us_p99";
     for key in keys.split_whitespace() {
         assert!(json.get(key).is_some(), "{key}");

@@ -10,6 +10,7 @@ use eos_verbs::session::ClusterKey;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 /// The options of one run.
 pub struct RunConfig {
@@ -44,6 +45,8 @@ pub struct Command {
 pub struct RunOptions {
     /// Where memory may stretch to.
     pub peers: PeerChoice,
+    /// The file that names them, which is watched for more; none if there is none.
+    pub hosts_file: Option<PathBuf>,
     /// Bytes of a program's memory that may be resident at home (`--memory`), to begin with.
     pub memory_bytes: u64,
     /// Bytes that these may become, following what the machine can spare; none: they stay.

@@ -45,14 +45,6 @@ struct Peer {
 }
 
 impl GivesBack {
-    /// Looks if the governor has left word.
-    ///
-    /// # Errors
-    /// A wire failed.
-    pub(crate) fn look_if_due(&mut self, pager: &mut Pager) -> Result<(), PagerError> {
-        if self.due.0.load(Ordering::Relaxed) { self.look(pager) } else { Ok(()) }
-    }
-
     /// One look, where the program executes; gives back at most one slab to each peer, without waiting for an answer.
     ///
     /// # Errors
@@ -79,6 +71,19 @@ impl GivesBack {
 }
 
 impl Executor {
+    /// Looks if the governor has left word.
+    ///
+    /// # Errors
+    /// A wire failed.
+    pub(crate) fn look_if_due(&mut self) -> Result<(), RunError> {
+        if !self.gives_back.due.0.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.give_back()?;
+        self.look_at_demands()?;
+        self.drain_some().map(|_| ())
+    }
+
     /// One look of the governor's.
     ///
     /// # Errors

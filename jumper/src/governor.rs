@@ -3,15 +3,17 @@
 //!
 //! It looks ten times a second, and holds the lock of the house only for a batch of pages, so a fault waits for one batch at the most.
 //! While execution is on another node the thread that is parked here holds that lock, so nothing is done: home's memory grows only by what the other node pushes, up to the
-//! budget it knows. The thread never waits for the lock, and no fault wakes it.
+//! budget it knows. The thread tries for the lock, for a moment in which the program's threads let it go first ([`House::enter_in_turn`]), and no fault wakes it.
 
 use std::sync::MutexGuard;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eos_pager::error::PagerError;
+use eos_pager::homecoming::Search;
 use eos_pager::page::PAGE_SIZE;
 use eos_policy::budget::{Budget, Facts};
+use eos_policy::homecoming::{Homecoming, Scene};
 
 use crate::cluster::signal_set::{SignalsBlocked, block_for_good};
 use crate::executor::{Executor, House, fail};
@@ -21,12 +23,19 @@ use crate::spare::Spare;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
-/// Between two attempts to get the lock, and how many there are a look.
-const RETRY: Duration = Duration::from_millis(1);
-const RETRIES: u32 = 50;
+/// How long it tries to get the lock.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Looks of which one has some patience too: it asks peers what they want back.
+const PATIENT_LOOKS: u32 = 5;
+const LOOK_PATIENCE: Duration = Duration::from_millis(10);
 /// A change of the budget that is worth a line under `--verbose`, one part in so many.
 const TOLD_PARTS: u64 = 8;
-const STACK_BYTES: usize = 256 << 10;
+/// How long peers' demands are answered in one go, and between two batches.
+const DEMAND_TIME: Duration = Duration::from_millis(500);
+/// Pages that come home together: the program's faults wait for no more.
+const HOMECOMING_BATCH: u64 = 32;
+const BREATH: Duration = Duration::from_micros(200);
+const STACK_BYTES: usize = 1 << 20;
 
 /// What the thread does.
 pub struct Governor {
@@ -34,6 +43,8 @@ pub struct Governor {
     pub follows: Option<Follows>,
     /// Whether to tell of changes.
     pub verbose: bool,
+    homecoming: Homecoming,
+    search: Search,
 }
 
 /// How the budget follows the machine.
@@ -45,6 +56,11 @@ pub struct Follows {
 }
 
 impl Governor {
+    /// Not started yet.
+    pub fn new(follows: Option<Follows>, verbose: bool) -> Self {
+        Self { follows, verbose, homecoming: Homecoming::default(), search: Search::default() }
+    }
+
     /// Starts the thread; it lives as long as the process.
     ///
     /// # Errors
@@ -53,9 +69,12 @@ impl Governor {
         let due = house.enter().gives_back_aloud(self.verbose);
         let body = move || {
             block_for_good();
+            let (mut looks, mut drains) = (0_u32, false);
             let mut told = self.follows.as_ref().map_or(0, |follows| follows.budget.bytes());
             loop {
-                thread::sleep(LOOK);
+                if !drains {
+                    thread::sleep(LOOK);
+                }
                 if let Some(bytes) = self.follows.as_mut().and_then(|follows| follows.look(house))
                     && self.verbose
                     && bytes.abs_diff(told) > told / TOLD_PARTS
@@ -63,15 +82,23 @@ impl Governor {
                     say(format_args!("the budget is {} now", Size(bytes)));
                     told = bytes;
                 }
-                // Without patience: nothing hurries, and on a node that is parked the lock is taken all the time.
-                match house.try_enter() {
+                // Mostly without patience: nothing hurries, and on a node that is parked the lock is taken all the time.
+                let mut come = 0;
+                looks += 1;
+                let in_turn = looks % PATIENT_LOOKS == 0;
+                match if in_turn { house.enter_in_turn(LOOK_PATIENCE) } else { house.try_enter() } {
                     Some(mut executor) => {
-                        if let Err(error) = executor.give_back() {
+                        if let Err(error) = executor.give_back().and_then(|()| executor.look_at_demands()) {
                             executor.fail(&error);
                         }
+                        come = self.homecoming.look(&scene(&executor));
+                        drains |= executor.owes();
                     }
                     None => due.leave_word(),
                 }
+                receive_newcomers(house);
+                bring_home(house, &mut self.search, come);
+                drains = drains && answer_demands(house);
             }
         };
         let _blocked = SignalsBlocked::all()?;
@@ -101,13 +128,7 @@ fn held_bytes(house: &House) -> Option<u64> {
 
 /// Enters, with some patience.
 fn patient(house: &House) -> Option<MutexGuard<'_, Executor>> {
-    for _ in 0..RETRIES {
-        if let Some(executor) = house.try_enter() {
-            return Some(executor);
-        }
-        thread::sleep(RETRY);
-    }
-    None
+    house.enter_in_turn(PATIENCE)
 }
 
 /// Sets the budget, and moves pages out until it is kept. A batch at a time: between two, the program's faults get the lock.
@@ -120,5 +141,66 @@ fn apply(house: &House, pages: u64) {
             Err(error) => fail(&error.to_string()),
         }
         thread::yield_now();
+    }
+}
+
+/// Empties and gives back what peers want, a batch at a time, for a while: the governor has other work too. Returns whether there is more to
+/// do and execution has been here.
+fn answer_demands(house: &House) -> bool {
+    let begin = Instant::now();
+    let mut was_here = false;
+    while begin.elapsed() < DEMAND_TIME {
+        // Execution may come any moment.
+        let Some(mut executor) = patient(house) else {
+            continue;
+        };
+        was_here = true;
+        match executor.drain_some() {
+            Ok(true) => drop(executor),
+            Ok(false) => return false,
+            Err(error) => executor.fail(&error),
+        }
+        // The lock is not fair: the program's faults come in between.
+        thread::sleep(BREATH);
+    }
+    was_here
+}
+
+/// Peers that wait to join: the program may not trap for long.
+fn receive_newcomers(house: &House) {
+    if house.newcomers.are_waiting()
+        && let Some(mut executor) = patient(house)
+        && let Err(error) = executor.receive_newcomers(house)
+    {
+        executor.fail(&error);
+    }
+}
+
+/// What decides whether pages come home.
+fn scene(executor: &Executor) -> Scene {
+    let pager = &executor.pager;
+    let room = pager.room_at_home();
+    Scene {
+        budget: pager.nodes[pager.me.index()].limit,
+        room,
+        // Whether there are any matters only where they could come.
+        away: if room > 0 { pager.away_from_home() } else { 0 },
+        pushes: pager.counters.pushes + executor.tally.jumps,
+    }
+}
+
+/// Brings so many pages home, a batch at a time.
+fn bring_home(house: &House, search: &mut Search, pages: u64) {
+    let mut left = pages;
+    while left > 0
+        && let Some(mut executor) = patient(house)
+    {
+        match executor.pager.bring_home(search, left.min(HOMECOMING_BATCH)) {
+            Ok(0) => return,
+            Ok(brought) => left = left.saturating_sub(brought),
+            Err(error) => executor.fail(&error.into()),
+        }
+        drop(executor);
+        thread::sleep(BREATH);
     }
 }

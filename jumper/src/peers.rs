@@ -1,7 +1,7 @@
 //! Peers of a run: joined before the program starts, or when it needs more memory than its budget.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eos_pager::error::PagerError;
 use eos_pager::page::PAGE_SIZE;
@@ -11,7 +11,7 @@ use eos_verbs::{NodeId, PAGE, Region};
 
 use crate::RunError;
 use crate::cluster::stretch::{Cluster, ConnectOptions};
-use crate::cluster::watchdog::Watchdog;
+use crate::cluster::watchdog::{Watchdog, Watched};
 use crate::compress::Compress;
 use crate::config::{PeerChoice, RunOptions};
 use crate::executor::{Executor, fail};
@@ -21,16 +21,44 @@ use crate::own_fds::OwnFds;
 use crate::say::say;
 use crate::worker::{Task, Terms};
 
-/// What is kept of peers that have joined.
-pub struct Alarms {
-    /// Watches the peers until the run ends.
-    pub watchdog: Option<Watchdog>,
+/// What is kept of peers that have joined; empty before.
+#[derive(Default)]
+pub struct Alarms(Mutex<AlarmState>);
+
+/// See [`Alarms`].
+#[derive(Default)]
+pub struct AlarmState {
+    /// They watch the peers until the run ends.
+    pub watchdogs: Vec<Watchdog>,
     /// Why the link to each peer has its transport; the first is node 1's.
     pub transport_reasons: Vec<String>,
     /// The sign-of-life sockets of the peers.
     pub doors: Vec<OwnedFd>,
     /// Descriptors that were opened for peers that joined late; taken once.
-    pub late_fds: Mutex<Option<OwnFds>>,
+    pub late_fds: Option<OwnFds>,
+    /// The peers themselves. It lives as long as the process: the daemons and children take its end for the end of the run.
+    pub cluster: Option<Cluster>,
+}
+
+impl Alarms {
+    /// By whoever holds the lock of the house, or before there is one.
+    pub fn lock(&self) -> MutexGuard<'_, AlarmState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the run as soon as one of these is gone.
+///
+/// # Errors
+/// A thread could not be started.
+pub(crate) fn watchdog(watched: Vec<Watched>) -> Result<Watchdog, RunError> {
+    let lost = |name: &str, last_words: Option<String>| match last_words {
+        Some(text) => fail(&RunError::Peer { peer: name.to_owned(), text }.to_string()),
+        None => {
+            fail(&format!("lost {name}, which held pages of the program; its process or the network to it is gone"))
+        }
+    };
+    Watchdog::start(watched, lost).map_err(RunError::Traps)
 }
 
 /// Peers that have joined, on their way into a pager.
@@ -119,14 +147,11 @@ impl Stretching {
         Ok(())
     }
 
-    fn join_now(&self, pager: &mut Pager, alarms: &OnceLock<Alarms>) -> Result<(), RunError> {
+    fn join_now(&self, pager: &mut Pager, alarms: &Alarms) -> Result<(), RunError> {
         let low_fds = LowFds::reserve().map_err(RunError::Descriptors)?;
-        let joined = self.join_peers()?.enter(pager)?;
+        self.join_peers()?.enter(pager, alarms)?;
         let late = low_fds.release().map_err(RunError::Descriptors)?;
-        if let Some(joined) = Arc::into_inner(joined).and_then(OnceLock::into_inner) {
-            *joined.late_fds.lock().unwrap_or_else(PoisonError::into_inner) = Some(late);
-            let _ = alarms.set(joined);
-        }
+        alarms.lock().late_fds = Some(late);
         Ok(())
     }
 }
@@ -136,16 +161,9 @@ impl Peers {
     ///
     /// # Errors
     /// A wire failed, or a thread could not be started.
-    pub fn enter(self, pager: &mut Pager) -> Result<Arc<OnceLock<Alarms>>, RunError> {
-        let alarms = Arc::new(OnceLock::new());
+    pub fn enter(self, pager: &mut Pager, alarms: &Alarms) -> Result<(), RunError> {
         let Some(mut cluster) = self.cluster else {
-            return Ok(alarms);
-        };
-        let lost = |name: &str, last_words: Option<String>| match last_words {
-            Some(text) => fail(&RunError::Peer { peer: name.to_owned(), text }.to_string()),
-            None => {
-                fail(&format!("lost {name}, which held pages of the program; its process or the network to it is gone"))
-            }
+            return Ok(());
         };
         let watched = cluster.watched()?;
         let books = cluster.peers.iter().map(|peer| NodeBook {
@@ -155,6 +173,7 @@ impl Peers {
             limit: 0,
             exhausted: false,
             slab: 0,
+            owed: 0,
         });
         let books: Vec<NodeBook> = books.collect();
         let mut links = std::mem::take(&mut cluster.links);
@@ -164,15 +183,11 @@ impl Peers {
         for node in first..pager.nodes.len() {
             compare_clocks(pager, NodeId(node as u8))?;
         }
-        let doors = cluster.doors()?;
-        let _ = alarms.set(Alarms {
-            watchdog: Some(Watchdog::start(watched, lost).map_err(RunError::Traps)?),
-            transport_reasons: cluster.peers.iter().map(|peer| peer.transport_reason.clone()).collect(),
-            doors,
-            late_fds: Mutex::new(None),
-        });
-        // It lives as long as the process: the daemons and children take its end for the end of the run.
-        std::mem::forget(cluster);
-        Ok(alarms)
+        let mut state = alarms.lock();
+        state.doors = cluster.doors()?;
+        state.watchdogs.push(watchdog(watched)?);
+        state.transport_reasons = cluster.peers.iter().map(|peer| peer.transport_reason.clone()).collect();
+        state.cluster = Some(cluster);
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use eos_pager::pager::{NodeBook, Pager, PagerSetup};
@@ -21,6 +21,7 @@ use crate::executor::{Executor, Home, House};
 use crate::governor::{Follows, Governor};
 use crate::load::{self, LoadError};
 use crate::memory::Brk;
+use crate::newcomers::watch::Watch;
 use crate::peers::{Alarms, Peers, Stretching};
 use crate::proc_view::numbers::Resident;
 use crate::process::Title;
@@ -61,7 +62,7 @@ pub enum RunError {
     /// What the machine can spare cannot be found out, or not be followed.
     #[error("the budget cannot follow the machine's memory ({0}); say one with --memory SIZE")]
     Governor(std::io::Error),
-    /// The thread that gives memory back is missing.
+    /// A thread of the runtime is missing.
     #[error(
         "a thread of the runtime could not be started ({0}); raise ulimit -u, or the limit of tasks of the container"
     )]
@@ -188,11 +189,7 @@ fn begin_record(
 }
 
 /// Builds the executor of the home node.
-fn prepare(
-    peers: Peers,
-    stretching: &Stretching,
-    terms: &Terms,
-) -> Result<(Executor, Arc<OnceLock<Alarms>>), RunError> {
+fn prepare(peers: Peers, stretching: &Stretching, terms: &Terms) -> Result<(Executor, Arc<Alarms>), RunError> {
     let mut pager = Pager::new(PagerSetup {
         me: NodeId::HOME,
         nodes: vec![NodeBook {
@@ -202,6 +199,7 @@ fn prepare(
             limit: terms.home_pages,
             exhausted: true,
             slab: 0,
+            owed: 0,
         }],
         links: vec![None],
         region: stretching.region(),
@@ -209,7 +207,8 @@ fn prepare(
         ring_pages: terms.home_pages_most as usize + RING_SLACK,
         elastic_from_birth: terms.torture.is_some(),
     })?;
-    let alarms = peers.enter(&mut pager)?;
+    let alarms = Arc::new(Alarms::default());
+    peers.enter(&mut pager, &alarms)?;
     let mut executor = Executor::new(pager, terms);
     executor.actions = Actions::new(inherited_signals("SigIgn:"));
     Ok((executor, alarms))
@@ -253,7 +252,11 @@ fn start(
     house.enter().crew.add(thread.id, Some(thread.id), thread.orders());
     // Nothing goes by the clock under torture.
     if config.options.peers != PeerChoice::None && (follows.is_some() || config.options.torture.is_none()) {
-        Governor { follows, verbose: config.options.verbose }.start(house).map_err(RunError::Keeper)?;
+        Governor::new(follows, config.options.verbose).start(house).map_err(RunError::Keeper)?;
+    }
+    if let (Some(file), PeerChoice::Hosts(known)) = (config.options.hosts_file, config.options.peers) {
+        let watch = Watch { file, known, key: config.options.key };
+        watch.start(house).map_err(RunError::Keeper)?;
     }
     traps::install(thread).map_err(RunError::Traps)?;
     traps::dispatch_system_calls().map_err(RunError::Traps)?;

@@ -34,6 +34,12 @@ pub struct NodeCounters {
     pub zero_fills: u64,
     /// Bytes of the slabs that this node gave back to peers.
     pub given_back_bytes: u64,
+    /// Of these, bytes that peers had asked for.
+    pub asked_back_bytes: u64,
+    /// Time that giving those took, in nanoseconds.
+    pub asked_back_ns: u64,
+    /// Pages that came home without the program having asked for them.
+    pub brought_home: u64,
     /// System calls that ran at home for the program executing here.
     pub forwarded_syscalls: u64,
     /// Threads that went home from here without the others, to sleep in a system call.
@@ -140,6 +146,12 @@ pub struct RunStats {
     pub zero_fills: u64,
     /// Bytes of memory that peers had lent and got back during the run.
     pub given_back_bytes: u64,
+    /// Of these, bytes that the peers had asked for.
+    pub asked_back_bytes: u64,
+    /// Seconds that giving those took, from the beginning of the first page's move to the return of its slab.
+    pub asked_back_s: f64,
+    /// Pages that came home without the program having asked for them, since there was room.
+    pub brought_home: u64,
     /// System calls that ran at home for a program executing elsewhere.
     pub forwarded_syscalls: u64,
     /// How often a thread went home without the others, to sleep in a system call.
@@ -198,6 +210,9 @@ impl RunStats {
             zero_drops: sum(|c| c.zero_drops),
             zero_fills: sum(|c| c.zero_fills),
             given_back_bytes: sum(|c| c.given_back_bytes),
+            asked_back_bytes: sum(|c| c.asked_back_bytes),
+            asked_back_s: Duration::from_nanos(sum(|c| c.asked_back_ns)).as_secs_f64(),
+            brought_home: sum(|c| c.brought_home),
             forwarded_syscalls: sum(|c| c.forwarded_syscalls),
             sleepers: sum(|c| c.sleepers),
             bytes_sent: sum(|c| c.bytes_sent),

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::lender::RegionLender;
 use crate::cluster::worker_entry::WorkerStart;
 use crate::compress::Compress;
-use crate::config::{JumpRule, RunOptions};
+use crate::config::{JumpRule, PeerChoice, RunOptions};
 use crate::executor::{Executor, House, fail};
 use crate::governor::Governor;
 use crate::jump::recall::KICK;
 use crate::jump::{PARK, listen_for};
+use crate::newcomers::Acquaintance;
 use crate::signals::ThreadSignals;
 use crate::threads::Hosted;
 use crate::{RunError, clock_page, record, traps, wire_bench};
@@ -48,6 +49,8 @@ pub struct Terms {
     pub torture: Option<u64>,
     /// Whether the run is recorded.
     pub recorded: bool,
+    /// Whether peers may ask for their memory: those on other machines, and nobody under torture, which does nothing by the clock.
+    pub peers_ask: bool,
     /// Say more on standard error.
     pub verbose: bool,
 }
@@ -70,6 +73,7 @@ impl Terms {
             },
             torture: options.torture,
             recorded: false,
+            peers_ask: matches!(options.peers, PeerChoice::Hosts(_)) && options.torture.is_none(),
             verbose: options.verbose,
         }
     }
@@ -111,9 +115,13 @@ fn serve(mut start: WorkerStart, terms: Terms) -> Result<std::convert::Infallibl
         limit: if node == NodeId::HOME.0 as usize { terms.home_pages } else { 0 },
         exhausted: false,
         slab: 0,
+        owed: 0,
     });
     start.links.iter_mut().flatten().for_each(|link| terms.compress.apply(link.as_mut()));
     let limit_pages = start.lease.limit_bytes() / PAGE_SIZE;
+    let region = Arc::clone(&start.region);
+    let (compress, jumps) = (terms.compress, terms.jumps());
+    let acquaintance = Acquaintance { caller: start.caller, region, compress, jumps, met: None };
     let pager = Pager::new(PagerSetup {
         me: start.me,
         nodes: nodes.collect(),
@@ -130,13 +138,14 @@ fn serve(mut start: WorkerStart, terms: Terms) -> Result<std::convert::Infallibl
     let mut executor = Executor::new(pager, &terms);
     record::witness(terms.recorded).into_iter().for_each(|witness| executor.pager.set_witness(witness));
     executor.torture = terms.torture.map(Torture::new);
+    executor.acquaintance = Some(acquaintance);
     let house = Box::leak(Box::new(House::new(executor)));
     let thread = Box::leak(Box::new(Hosted::first(house, ThreadSignals::new(0))));
     thread.parks = true;
     house.enter().crew.add(thread.id, None, thread.orders());
     listen_for(thread.id);
     if terms.torture.is_none() {
-        Governor { follows: None, verbose: false }.start(house).map_err(RunError::Keeper)?;
+        Governor::new(None, false).start(house).map_err(RunError::Keeper)?;
     }
     traps::install(thread).map_err(RunError::Traps)?;
     // A call home interrupts the program only.

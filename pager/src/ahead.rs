@@ -5,8 +5,7 @@
 //! Consecutive slots are one READ, all READs of a window are posted before the first is waited for, and neighbours are
 //! installed by one `UFFDIO_COPY`.
 //!
-//! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it; it is not marked as referenced, so
-//! it goes before those that were asked for. Where the program writes, and has used the window before, all of this one comes
+//! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it. Where the program writes, and has used the window before, all of this one comes
 //! writable. What is *announced* is read ahead by the queue pair and touches no entry: it stays where it is until a fault asks for it.
 
 use eos_policy::prefetch::{Advice, Prefetcher};
@@ -205,7 +204,7 @@ impl Pager {
     }
 
     /// Pulls the window: there is room for all of it.
-    pub(crate) fn pull_window(&mut self, page: PageNumber) -> Result<(), PagerError> {
+    pub(crate) fn pull_window(&mut self) -> Result<(), PagerError> {
         let window = std::mem::take(&mut self.ahead.window);
         for wanted in &window {
             let claimed = protocol::begin_pull(self.table.cell(wanted.page), self.me);
@@ -218,9 +217,6 @@ impl Pager {
             protocol::finish_pull(self.table.cell(wanted.page), self.me, !write);
             if write {
                 self.free_slot(wanted.slot);
-            }
-            if wanted.page != page {
-                let _ = self.table.update(wanted.page, |entry| Some(entry.with_referenced(false)));
             }
             self.arrived(wanted.page);
         }
@@ -281,7 +277,7 @@ impl Pager {
 }
 
 /// Adds a page to a list of READs; `before`: pages come in descending order.
-fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
+pub(crate) fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
     let page = PAGE_SIZE as usize;
     match reads.last_mut() {
         Some((offset, len)) if !before && *offset + *len as u64 == slot.offset() => *len += page,

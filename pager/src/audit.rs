@@ -22,6 +22,8 @@ pub struct NodeAudit {
     pub slots_book: u64,
     /// Entries that hold a slot there.
     pub slots: u64,
+    /// Slots of a slab that is being drained: no part of the limit any more, and in part still in use.
+    pub closed: u64,
 }
 
 /// What [`Pager::audit`] found.
@@ -59,6 +61,7 @@ impl Pager {
             limit: book.limit,
             resident_book: book.resident,
             slots_book: slots.used().into(),
+            closed: slots.closed().len() as u64,
             ..NodeAudit::default()
         };
         self.nodes.iter().zip(&self.slots).map(book).collect()
@@ -66,26 +69,28 @@ impl Pager {
 
     fn count_entries(&self, audit: &mut Audit) {
         let mut places: HashMap<u64, u64> = HashMap::new();
-        self.clock.iter().for_each(|page| *places.entry(page).or_default() += 1);
+        self.queues.iter().for_each(|page| *places.entry(page).or_default() += 1);
         let mut taken = HashSet::new();
         self.table.scan(PageRange::APP, |page, entry| {
             self.count_entry(entry, audit);
             let (here, slot) = (self.is_here(entry), entry.slot());
-            let in_ring = places.remove(&page.0).unwrap_or(0);
+            let in_queues = places.remove(&page.0).unwrap_or(0);
             let wrongs = [
                 (!entry.is_settled(), "is being moved"),
                 (entry.state() == State::Resident && slot.is_some() && !entry.is_clean(), "is dirty and has a slot"),
                 (slot.is_some_and(|slot| !self.slots[slot.node.index()].is_used(slot.index)), "has a free slot"),
                 (slot.is_some_and(|slot| !self.is_lent(slot)), "has a slot that is not lent"),
                 (slot.is_some_and(|slot| !taken.insert((slot.node, slot.index))), "shares its slot"),
-                (in_ring != u64::from(entry.queued()), "is not in the ring as often as its mark says"),
+                (in_queues != u64::from(entry.queued()), "is not in the queues as often as its mark says"),
                 (here && !entry.queued(), "is here and can never be a victim"),
                 (self.misses_noread(page, entry), "is not readable and not marked so"),
             ];
             let words = wrongs.iter().filter(|(wrong, _)| *wrong).map(|(_, words)| words);
             audit.complaints.extend(words.map(|words| format!("page {:#x} ({entry:?}) {words}", page.0)));
         });
-        audit.complaints.extend(places.keys().map(|page| format!("page {page:#x} is in the ring, and not marked so")));
+        audit
+            .complaints
+            .extend(places.keys().map(|page| format!("page {page:#x} is in the queues, and not marked so")));
     }
 
     fn count_entry(&self, entry: Entry, audit: &mut Audit) {
@@ -130,8 +135,9 @@ impl Audit {
         for (node, audit) in self.nodes.iter().enumerate() {
             let native = if node == me { self.native_book } else { 0 };
             let held = audit.resident + audit.slots + native;
-            if held > audit.limit {
-                self.complaints.push(format!("node {node} holds {held} pages and may hold {}", audit.limit));
+            if held > audit.limit + audit.closed {
+                let (limit, closed) = (audit.limit, audit.closed);
+                self.complaints.push(format!("node {node} holds {held} pages and may hold {limit} and {closed}"));
             }
         }
     }

@@ -13,7 +13,7 @@
 //!
 //! What must be noted: every change of state, owner, slot, CLEAN or NOREAD, once the page is settled, and that a page has lost its
 //! contents together with its mapping (a node that gets a snapshot of the layout does not hear of the operation). What must
-//! not: REFERENCED, QUEUED and Replica, which concern this node only.
+//! not: QUEUED and Replica, which concern this node only.
 
 use eos_verbs::NodeId;
 

@@ -25,6 +25,8 @@ pub struct Counters {
     pub local_installs: u64,
     /// Pages of the slabs that were given back.
     pub given_back: u64,
+    /// Pages that came home without the program having asked for them.
+    pub brought_home: u64,
     /// Read-only file pages fetched from home.
     pub replicas: u64,
     /// Most pages resident at any time, of those that the pager cares for.

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | 0-3 | [`State`] |
 //! | 4 | CLEAN: the slot named below holds the same bytes as the resident page, which is write-protected |
-//! | 5 | REFERENCED: used since the clock last saw it |
-//! | 6 | QUEUED: has a place in the clock's ring of this node |
+//! | 5 | unused |
+//! | 6 | QUEUED: has a place in the queues of victims of this node |
 //! | 7 | NOREAD: the bytes may not be read in place (`PROT_NONE`, or `PROT_EXEC` alone), the contents remain |
 //! | 8-11 | owner: the node on which a Resident page is |
 //! | 12-15 | node of the slot |
@@ -21,7 +21,7 @@
 //! | Remote | The one copy is in the slot; no node has the page mapped. |
 //! | Replica | This node has a read-only copy of file data mapped. Says nothing of other nodes, is never told to them; dropped at will. No slot. |
 //!
-//! REFERENCED, QUEUED and Replica concern one node only; the rest is the truth of the whole run on the node that executes.
+//! QUEUED and Replica concern one node only; the rest is the truth of the whole run on the node that executes.
 
 use eos_verbs::NodeId;
 
@@ -30,7 +30,6 @@ pub const NODES: usize = 16;
 
 const STATE: u64 = 0xf;
 const CLEAN: u64 = 1 << 4;
-const REFERENCED: u64 = 1 << 5;
 const QUEUED: u64 = 1 << 6;
 const NOREAD: u64 = 1 << 7;
 const OWNER_SHIFT: u32 = 8;
@@ -170,13 +169,7 @@ impl Entry {
         self.0 & CLEAN != 0
     }
 
-    /// REFERENCED: used since the clock last saw it.
-    #[must_use]
-    pub const fn referenced(self) -> bool {
-        self.0 & REFERENCED != 0
-    }
-
-    /// QUEUED: has a place in this node's ring.
+    /// QUEUED: has a place in this node's queues.
     #[must_use]
     pub const fn queued(self) -> bool {
         self.0 & QUEUED != 0
@@ -227,12 +220,6 @@ impl Entry {
         self.with_flag(CLEAN, on)
     }
 
-    /// With REFERENCED set or not.
-    #[must_use]
-    pub const fn with_referenced(self, on: bool) -> Self {
-        self.with_flag(REFERENCED, on)
-    }
-
     /// With QUEUED set or not.
     #[must_use]
     pub const fn with_queued(self, on: bool) -> Self {
@@ -271,12 +258,7 @@ impl std::fmt::Debug for Entry {
         if let Some(slot) = self.slot() {
             write!(f, " slot {}:{}", slot.node.0, slot.index)?;
         }
-        let flags = [
-            ("CLEAN", self.is_clean()),
-            ("REFERENCED", self.referenced()),
-            ("QUEUED", self.queued()),
-            ("NOREAD", self.noread()),
-        ];
+        let flags = [("CLEAN", self.is_clean()), ("QUEUED", self.queued()), ("NOREAD", self.noread())];
         for (name, _) in flags.iter().filter(|(_, on)| *on) {
             write!(f, " {name}")?;
         }

@@ -152,7 +152,7 @@ impl Pager {
             self.request_window()?;
         }
         let brought = match self.room_for_pull(wanted)? {
-            Room::Pages(count) if count == wanted && wanted > 1 => self.pull_window(page).map(|()| wanted)?,
+            Room::Pages(count) if count == wanted && wanted > 1 => self.pull_window().map(|()| wanted)?,
             Room::Pages(_) => self.pull_into_room(page, slot, write).map(|()| 1)?,
             Room::Swap(victim) => self.swap_with_slot(page, slot, victim).map(|()| 1)?,
         };

@@ -13,6 +13,7 @@ use std::time::Instant;
 use eos_verbs::NodeId;
 
 use crate::ahead::WINDOW_PAGES;
+use crate::demand::{DEMAND, RETIRE};
 use crate::entry::State;
 use crate::error::PagerError;
 use crate::fault::Fault;
@@ -49,7 +50,7 @@ impl Pager {
     }
 
     /// Fetches pages that are resident on `owner`, for which there is room.
-    fn fetch_run(&mut self, range: PageRange, owner: NodeId) -> Result<(), PagerError> {
+    pub(crate) fn fetch_run(&mut self, range: PageRange, owner: NodeId) -> Result<(), PagerError> {
         for page in range {
             let claimed = protocol::begin_pull(self.table.cell(page), self.me);
             debug_assert!(claimed.is_ok(), "a run holds resident pages of the owner only");
@@ -160,6 +161,8 @@ impl Pager {
             Some(&FETCH) => self.serve_fetch(from, message)?,
             Some(&LEASE) => self.serve_lease(from, message)?,
             Some(&GIVE_BACK) => self.serve_give_back(from, message)?,
+            Some(&RETIRE) => self.serve_retire(from, message)?,
+            Some(&DEMAND) => self.serve_demand(from, message)?,
             _ => return Ok(false),
         }
         Ok(true)

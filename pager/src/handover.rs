@@ -11,8 +11,9 @@ use crate::kernel;
 use crate::layout::{Area, Kind, Prot};
 use crate::layout_log::{LayoutOp, LayoutTail};
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
-use crate::pager::{LEFT_MAX, Pager};
+use crate::pager::{LEFT_MAX, NodeBook, Pager};
 use crate::placement::PlacementRun;
+use crate::slots::SlotAllocator;
 use crate::uffd::Protection;
 
 /// Runs whose entries are prefetched.
@@ -25,6 +26,9 @@ pub(crate) struct Book {
     pub(crate) limit: u64,
     pub(crate) exhausted: bool,
     pub(crate) slab: u64,
+    pub(crate) owed: u64,
+    /// Slots that are closed: first, and one past the last.
+    pub(crate) closed: [u32; 2],
 }
 
 /// Slots of a node that are lent, as they travel.
@@ -61,17 +65,19 @@ impl Pager {
             link.flush()?;
         }
         let carried = self.give_away(hot, target, pages)?;
-        let book = |book: &crate::pager::NodeBook| Book {
+        let book = |(book, slots): (&NodeBook, &SlotAllocator)| Book {
             resident: book.resident,
             limit: book.limit,
             exhausted: book.exhausted,
             slab: book.slab,
+            owed: book.owed,
+            closed: [slots.closed().start, slots.closed().end],
         };
         let lent = (0..)
             .zip(&self.slots)
             .flat_map(|(node, slots)| slots.lent().iter().map(move |slots| Lent { node, slots: slots.clone() }));
         Ok(Handover {
-            books: self.nodes.iter().map(book).collect(),
+            books: self.nodes.iter().zip(&self.slots).map(book).collect(),
             lent: lent.collect(),
             layout: self.log.tail_for(target, &self.layout),
             placement: self.changes.drain_for(target, &self.table),
@@ -95,7 +101,7 @@ impl Pager {
             }
             // SAFETY: the page is resident and readable, and the app thread stands in this trap.
             pages.extend_from_slice(unsafe { kernel::bytes(PageRange::single(page)) });
-            self.table.overwrite(page, entry.without_slot().with_owner(target).with_referenced(false));
+            self.table.overwrite(page, entry.without_slot().with_owner(target));
             self.here().resident -= 1;
             self.nodes[target.0 as usize].resident += 1;
             self.note(page);
@@ -124,6 +130,7 @@ impl Pager {
         handover.placement.iter().take(PREFETCHED_RUNS).for_each(|run| self.table.prefetch(run.claimed_pages()));
         self.take_books(&handover.books);
         self.take_lent(from, &handover.lent)?;
+        self.take_closed(from, &handover.books)?;
         let ops = self.log.receive(handover.layout, &self.layout);
         let ops = ops.map_err(|_| self.nonsense(from, "layout log"))?;
         if !ops.is_empty() {
@@ -133,6 +140,8 @@ impl Pager {
             self.follow(op).map_err(|source| self.kernel("following a change of the address space", source))?;
         }
         self.take_placement(from, &handover.placement, &handover.hot)?;
+        // Nobody executes in memory that is being drained.
+        self.keep(self.me);
         self.install_hot(&handover.hot, bytes)?;
         self.drop_left();
         self.note_resident_max();
@@ -158,6 +167,7 @@ impl Pager {
 
     fn take_books(&mut self, books: &[Book]) {
         for (node, book) in self.nodes.iter_mut().zip(books) {
+            node.owed = book.owed;
             node.resident = book.resident;
             node.exhausted = book.exhausted;
             node.limit = book.limit;
@@ -177,6 +187,18 @@ impl Pager {
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(self.nonsense(from, "list of leased memory")) }
+    }
+
+    /// Slabs that are being drained.
+    fn take_closed(&mut self, from: NodeId, books: &[Book]) -> Result<(), PagerError> {
+        for (node, book) in books.iter().enumerate() {
+            let closed = book.closed[0]..book.closed[1];
+            if !closed.is_empty() && !self.slots[node].is_lent(&closed) {
+                return Err(self.nonsense(from, "list of leased memory"));
+            }
+            self.slots[node].close(closed);
+        }
+        Ok(())
     }
 
     /// Applies one layout operation that another node has carried out.

@@ -4,7 +4,7 @@
 //! ```text
 //!   counts   5 x u32   books, ranges lent, runs, hot pages, bytes of the layout's changes
 //!   log      first operation u64, 16 x u64 operations applied, active u16, behind u16
-//!   books    resident u64, limit u64, exhausted u64 (0 or 1), slab u64   each
+//!   books    resident u64, limit u64, exhausted u64 (0 or 1), slab u64, owed u64, closed 2 x u32   each
 //!   lent     node u32, first slot u32, one past the last u32        each
 //!   runs     first page u64, entry of the first u64, count u32      each
 //!   hot      page u64                                               each
@@ -46,6 +46,8 @@ struct BookRecord {
     limit: U64,
     exhausted: U64,
     slab: U64,
+    owed: U64,
+    closed: [U32; 2],
 }
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -90,9 +92,10 @@ impl Handover {
         let record = LayoutRecord { first: first.into(), applied, active: active.into(), behind: behind.into() };
         into.extend_from_slice(record.as_bytes());
         for book in &self.books {
-            let [resident, limit, exhausted, slab] =
-                [book.resident, book.limit, book.exhausted.into(), book.slab].map(U64::new);
-            into.extend_from_slice(BookRecord { resident, limit, exhausted, slab }.as_bytes());
+            let [resident, limit, exhausted, slab, owed] =
+                [book.resident, book.limit, book.exhausted.into(), book.slab, book.owed].map(U64::new);
+            let closed = book.closed.map(U32::new);
+            into.extend_from_slice(BookRecord { resident, limit, exhausted, slab, owed, closed }.as_bytes());
         }
         for Lent { node, slots } in &self.lent {
             let [node, first, end] = [u32::from(*node), slots.start, slots.end].map(U32::new);
@@ -126,6 +129,8 @@ impl Handover {
             limit: book.limit.get(),
             exhausted: book.exhausted.get() != 0,
             slab: book.slab.get(),
+            owed: book.owed.get(),
+            closed: book.closed.map(U32::get),
         };
         let lent_of = |lent: &LentRecord| {
             let node = u8::try_from(lent.node.get()).map_err(|_| BadHandover)?;
@@ -187,7 +192,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn handover() -> impl Strategy<Value = Handover> {
-        let book = any::<(u64, u64, bool, u64)>();
+        let book = any::<(u64, u64, bool, u64, u64, [u32; 2])>();
         let lent = prop::collection::vec(any::<(u8, u32, u32)>(), 0..9);
         let run = any::<(u64, u32, u64)>();
         let (books, runs) = (prop::collection::vec(book, 0..16), prop::collection::vec(run, 0..50));
@@ -198,7 +203,14 @@ mod tests {
                 lent: lent.into_iter().map(|(node, first, end)| Lent { node, slots: first..end }).collect(),
                 books: books
                     .into_iter()
-                    .map(|(resident, limit, exhausted, slab)| Book { resident, limit, exhausted, slab })
+                    .map(|(resident, limit, exhausted, slab, owed, closed)| Book {
+                        resident,
+                        limit,
+                        exhausted,
+                        slab,
+                        owed,
+                        closed,
+                    })
                     .collect(),
                 placement: runs
                     .into_iter()

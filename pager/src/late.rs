@@ -18,7 +18,7 @@ impl Pager {
     }
 
     /// Peers that stand ready: one book and one queue pair for each, the first for node 1. They know nothing of the program yet.
-    /// Call it once, at home, where the program executes.
+    /// Call it at home, where the program executes; when there are other nodes, these are told too ([`seat`](Self::seat)).
     pub fn join(&mut self, peers: impl IntoIterator<Item = (NodeBook, Box<dyn QueuePair>)>) {
         for (book, link) in peers {
             let node = NodeId(u8::try_from(self.nodes.len()).unwrap_or(u8::MAX));
@@ -36,6 +36,25 @@ impl Pager {
             self.log = LayoutLog::new(self.me, self.active);
             self.changes = ChangeLists::new(self.active & !(1 << self.me.0));
         }
+    }
+
+    /// On a peer that is parked: another one has joined, and the node that executes says so. Of what this node knows the newcomer
+    /// knows nothing; of what changes from now on, the node that executes keeps account.
+    pub fn seat(&mut self, book: NodeBook, link: Box<dyn QueuePair>) {
+        let node = NodeId(u8::try_from(self.nodes.len()).unwrap_or(u8::MAX));
+        self.slots.push(book.slots());
+        if book.executes {
+            self.active |= 1 << node.0;
+            self.changes.join(node, self.me, &self.table);
+        }
+        self.nodes.push(book);
+        self.links.push(Some(link));
+    }
+
+    /// Whether the search for peers is put off.
+    #[must_use]
+    pub fn is_to_stretch(&self) -> bool {
+        self.stretch.is_some()
     }
 
     /// Looks for peers if that was put off until now.

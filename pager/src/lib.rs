@@ -8,6 +8,7 @@
 //! | [`table`] | the flat table of all entries |
 //! | [`slots`] | which slots of a node's region are lent, and which of them taken |
 //! | [`slabs`] | how they are leased and given back |
+//! | [`demand`], [`drain`] | how a peer asks for them, and how they are emptied |
 //! | [`layout`] | which addresses are mapped, and how |
 //! | [`layout_op`] | one change of that |
 //! | [`layout_log`] | the changes of that, for nodes to follow |
@@ -41,6 +42,8 @@ mod sparse;
 mod swap;
 #[cfg(not(loom))]
 pub mod table;
+#[cfg(not(loom))]
+mod transit;
 
 #[cfg(not(loom))]
 mod adopt;
@@ -54,6 +57,10 @@ mod buffers;
 mod contract;
 #[cfg(not(loom))]
 pub mod counters;
+#[cfg(not(loom))]
+pub mod demand;
+#[cfg(not(loom))]
+pub mod drain;
 #[cfg(not(loom))]
 pub mod error;
 #[cfg(not(loom))]
@@ -70,6 +77,8 @@ mod handover_wire;
 mod held;
 #[cfg(not(loom))]
 pub mod histogram;
+#[cfg(not(loom))]
+pub mod homecoming;
 #[cfg(not(loom))]
 pub mod kernel;
 #[cfg(not(loom))]

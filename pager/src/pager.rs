@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eos_policy::affinity::Affinity;
-use eos_policy::clock::Clock;
+use eos_policy::queues::Queues;
 use eos_policy::window::Window;
 use eos_verbs::{Mailbox, NodeId, QueuePair, Region};
 
@@ -55,6 +55,8 @@ pub struct NodeBook {
     pub exhausted: bool,
     /// Pages of a slab there; 0 until the first is leased.
     pub slab: u64,
+    /// Slabs that it asks back: until they are given, nothing goes there ([`drain`](crate::drain)).
+    pub owed: u64,
 }
 
 impl NodeBook {
@@ -76,7 +78,7 @@ pub struct PagerSetup {
     pub region: Arc<Region>,
     /// Lends this node's memory.
     pub lender: Box<dyn Lender>,
-    /// Pages that the second-chance ring must hold: the most that may be resident here.
+    /// Pages that the queues of victims must hold: the most that may be resident here.
     pub ring_pages: usize,
     /// Register every mapping at once, even below the budget (torture, tests).
     pub elastic_from_birth: bool,
@@ -112,7 +114,7 @@ pub struct Pager {
     pub(crate) changes: ChangeLists,
     /// Nodes that may execute, as a mask: they must learn of every change.
     pub(crate) active: u16,
-    pub(crate) clock: Clock,
+    pub(crate) queues: Queues,
     pub(crate) affinity: Affinity,
     pub(crate) uffd: Uffd,
     pub(crate) own_memory: OwnMemory,
@@ -178,7 +180,7 @@ impl Pager {
             active,
             table,
             changes: ChangeLists::new(active & !(1 << setup.me.0)),
-            clock: Clock::new(setup.ring_pages),
+            queues: Queues::new(setup.ring_pages),
             affinity: Affinity::new(APP_CHUNKS),
             uffd: Uffd::open().map_err(kernel(
                 "opening userfaultfd (Linux >= 5.11 with CONFIG_USERFAULTFD; containers must allow the call)",
@@ -208,9 +210,10 @@ impl Pager {
         })
     }
 
-    /// Pages that a node holds, resident or in slots.
+    /// Pages that a node holds, resident or in slots; without those in a slab that is being drained, which is no part of its limit.
     pub fn held(&self, node: NodeId) -> u64 {
-        self.nodes[node.index()].resident + u64::from(self.slots[node.index()].used())
+        let slots = &self.slots[node.index()];
+        self.nodes[node.index()].resident + u64::from(slots.used() - slots.closed_used())
     }
 
     /// Pages that other nodes hold.
@@ -242,7 +245,7 @@ impl Pager {
         &mut self.nodes[self.me.index()]
     }
 
-    /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The ring must know it.
+    /// Whether the page takes memory of this node: resident, a replica, or in this node's own slot. The queues must know it.
     pub(crate) fn is_here(&self, entry: Entry) -> bool {
         let resident = entry.is_resident_on(self.me) || entry.state() == State::Replica;
         resident || (entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == self.me))
@@ -261,7 +264,7 @@ impl Pager {
             .as_mut()
     }
 
-    /// A page has become resident here: counts it, and gives it a place in the ring.
+    /// A page has become resident here: counts it, and gives it a place in the queues.
     pub(crate) fn arrived(&mut self, page: PageNumber) {
         self.here().resident += 1;
         self.enqueue(page);
@@ -282,26 +285,21 @@ impl Pager {
         self.counters.resident_pages_max = self.counters.resident_pages_max.max(resident);
     }
 
-    /// Gives the page a place in the second-chance ring unless it has one.
+    /// Gives the page a place in the queues unless it has one.
     pub(crate) fn enqueue(&mut self, page: PageNumber) {
         let mark = self.table.update(page, |entry| (!entry.queued()).then(|| entry.with_queued(true)));
         if mark.is_err() {
             return;
         }
         let (table, me) = (&self.table, self.me);
-        let still_local = |page| {
-            let page = PageNumber(page);
-            let entry = table.load(page);
-            let local = entry.is_resident_on(me)
-                || entry.state() == State::Replica
-                || entry.slot().is_some_and(|slot| slot.node == me);
-            if !local {
-                let _ = table.update(page, |entry| Some(entry.with_queued(false)));
-            }
-            local
-        };
-        let pushed = self.clock.push_or_compact(page.0, still_local);
-        debug_assert!(pushed.is_ok(), "the ring holds the limit of pages that may be here");
+        let queued = self.queues.come(page.0, |page| stays_queued(table, me, PageNumber(page)));
+        debug_assert!(queued.is_ok(), "the queues hold the limit of pages that may be here");
+    }
+
+    /// Pages that need no slot may be anywhere in the queues: from now on one turn passes all.
+    pub(crate) fn mix_queues(&mut self) {
+        let (table, me) = (&self.table, self.me);
+        self.queues.mix(|page| stays_queued(table, me, PageNumber(page)));
     }
 
     /// The layout has changed so: the other nodes that may execute are to follow.
@@ -313,4 +311,15 @@ impl Pager {
     pub(crate) fn note(&mut self, page: PageNumber) {
         self.changes.note(page, self.table.cell(page), self.me, self.active);
     }
+}
+
+/// Whether the page in the queues is still here; else its mark goes, as its place does.
+fn stays_queued(table: &PageTable, me: NodeId, page: PageNumber) -> bool {
+    let entry = table.load(page);
+    let local =
+        entry.is_resident_on(me) || entry.state() == State::Replica || entry.slot().is_some_and(|slot| slot.node == me);
+    if !local {
+        let _ = table.update(page, |entry| Some(entry.with_queued(false)));
+    }
+    local
 }

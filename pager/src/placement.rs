@@ -87,7 +87,7 @@ impl PlacementRun {
 #[must_use]
 pub fn carried(entry: Entry) -> Entry {
     let place = if entry.state() == State::Replica { entry.cleared() } else { entry };
-    place.with_referenced(false).with_queued(false)
+    place.with_queued(false)
 }
 
 /// Joins entries of ascending pages to runs.

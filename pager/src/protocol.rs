@@ -109,7 +109,7 @@ pub fn wait_settled(cell: &AtomicU64) -> Entry {
 pub fn begin_push(cell: &AtomicU64, me: NodeId, slot: SlotRef) -> Result<Entry, Entry> {
     let claim = |old: Entry| {
         let mine = old.is_resident_on(me) && !old.is_clean();
-        mine.then(|| old.with_state(State::Pushing).with_slot(slot).with_referenced(false))
+        mine.then(|| old.with_state(State::Pushing).with_slot(slot))
     };
     update(cell, claim).map(|(old, _)| old)
 }
@@ -121,7 +121,7 @@ pub fn begin_push(cell: &AtomicU64, me: NodeId, slot: SlotRef) -> Result<Entry, 
 pub fn begin_drop(cell: &AtomicU64, me: NodeId) -> Result<Entry, Entry> {
     let claim = |old: Entry| {
         let mine = old.is_resident_on(me) && old.is_clean();
-        mine.then(|| old.with_state(State::Pushing).with_referenced(false))
+        mine.then(|| old.with_state(State::Pushing))
     };
     update(cell, claim).map(|(old, _)| old)
 }
@@ -167,7 +167,7 @@ pub fn finish_pull(cell: &AtomicU64, me: NodeId, keep_slot: bool) -> (Entry, Ent
     let mut before = Entry::ABSENT;
     let new = end(cell, State::Pulling, |old| {
         before = old;
-        let here = old.with_state(State::Resident).with_owner(me).with_referenced(true);
+        let here = old.with_state(State::Resident).with_owner(me);
         if keep_slot && old.is_clean() { here } else { here.without_slot() }
     });
     (before, new)

@@ -19,7 +19,7 @@ use crate::uffd::Protection;
 
 impl Pager {
     /// Splits the sorted victims into runs of neighbours that are handled alike. Pages that find no slots go back to
-    /// the ring; the next may need none.
+    /// the queues; the next may need none.
     pub(crate) fn push_victims(&mut self, victims: &[PageNumber]) -> Result<(), PagerError> {
         if self.several_threads {
             self.protect_victims(victims)?;

@@ -20,8 +20,10 @@ impl Pager {
         if made { Ok(()) } else { Err(self.full()) }
     }
 
-    /// The last resort: nodes that have turned a request for memory down may have got some back from others since.
+    /// The last resort: nodes that have turned a request for memory down may have got some back from others since. What they ask back
+    /// is still lent.
     fn ask_again(&mut self, pages: u64) -> Result<bool, PagerError> {
+        self.keep_all();
         self.nodes[NodeId::HOME.index() + 1..].iter_mut().for_each(|book| book.exhausted = false);
         self.try_make_room(pages)
     }
@@ -46,9 +48,10 @@ impl Pager {
                 tried = 0;
                 continue;
             }
-            // These victims found no slot; pages that need none may be elsewhere in the ring.
+            // These victims found no slot.
+            self.mix_queues();
             tried += batch.min(EVICTION_BATCH);
-            if tried > self.clock.len() {
+            if tried > self.queues.len() {
                 return Ok(false);
             }
         }
@@ -91,7 +94,7 @@ impl Pager {
         }
     }
 
-    /// Frees some slots that only hold copies of clean resident pages, all of which are in the ring. Returns whether there
+    /// Frees some slots that only hold copies of clean resident pages, all of which are in the queues. Returns whether there
     /// were any.
     fn reclaim_clean_slots(&mut self) -> Result<bool, PagerError> {
         let mut clean = std::mem::take(&mut self.victims);
@@ -100,7 +103,7 @@ impl Pager {
             let entry = self.table.load(*page);
             entry.is_resident_on(self.me) && entry.is_clean()
         };
-        clean.extend(self.clock.iter().map(PageNumber).filter(is_clean).take(EVICTION_BATCH));
+        clean.extend(self.queues.iter().map(PageNumber).filter(is_clean).take(EVICTION_BATCH));
         let outcome = clean.iter().try_for_each(|page| self.make_dirty(*page));
         let any = !clean.is_empty();
         self.victims = clean;
@@ -109,7 +112,8 @@ impl Pager {
 
     /// Whether, as far as is known, no node can take a page that has no slot, nor can this one get more memory.
     pub(crate) fn is_full(&mut self) -> bool {
-        if self.stretch.is_some() {
+        // What is asked back may be kept, in the last resort.
+        if self.stretch.is_some() || self.nodes.iter().any(|book| book.owed > 0) {
             return false;
         }
         let no_more_here = self.native_pages == 0 && (self.me == NodeId::HOME || self.here().exhausted);
@@ -124,8 +128,11 @@ impl Pager {
         })
     }
 
-    /// Pages that a node can take; a peer whose lease is used up may still grant a slab.
+    /// Pages that a node can take; a peer whose lease is used up may still grant a slab, and one that asks for memory gets no more pages.
     fn room_at(&self, node: NodeId) -> u32 {
+        if self.nodes[node.index()].owed > 0 {
+            return 0;
+        }
         let exhausted = self.nodes[node.index()].exhausted || node == NodeId::HOME;
         let room = self.room(node) + if exhausted { 0 } else { SLAB_PAGES };
         u32::try_from(room).unwrap_or(u32::MAX)

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use eos_verbs::{NodeId, TransportKind};
 
+use crate::demand::Progress;
 use crate::error::PagerError;
 use crate::pager::Pager;
 
@@ -31,6 +32,17 @@ pub trait Lender: Send {
 
     /// A slab that nobody uses any more. False, and nothing changes, if these slots are not a slab that was lent.
     fn take_back(&mut self, slab: Range<u32>) -> bool;
+
+    /// Slabs of those that are lent that are wanted back, by whoever the memory belongs to.
+    fn owed(&self) -> u32 {
+        0
+    }
+
+    /// All that is lent is wanted back, and nothing is lent any more; or that has come to an end.
+    fn retire(&mut self, _: bool) {}
+
+    /// How the node that executes gets on with giving them.
+    fn hears(&mut self, _: Progress) {}
 }
 
 /// Lends nothing: home, whose slots are part of its budget.
@@ -109,6 +121,14 @@ impl Pager {
             return Ok(false);
         };
         let pages = u64::from(slab.end - slab.start);
+        self.nodes[node.index()].limit -= pages;
+        self.return_slab(node, slab)?;
+        Ok(true)
+    }
+
+    /// Gives a slab back that is free and no part of the node's limit any more.
+    pub(crate) fn return_slab(&mut self, node: NodeId, slab: Range<u32>) -> Result<(), PagerError> {
+        let pages = u64::from(slab.end - slab.start);
         let unlent = self.slots[node.index()].unlend(slab.clone());
         debug_assert!(unlent, "the slab was lent and free");
         if node == self.me {
@@ -118,26 +138,30 @@ impl Pager {
             self.link(node).send(&[&[GIVE_BACK], &slab_bytes(&slab)])?;
         }
         let book = &mut self.nodes[node.index()];
-        book.limit -= pages;
         book.exhausted = false;
+        book.owed = book.owed.saturating_sub(1);
         self.counters.given_back += pages;
-        Ok(true)
+        Ok(())
     }
 
     /// A device goes on using the memory that it has registered, so that a slab is of no use to anybody else. Home lends nothing.
-    fn takes_back(&self, node: NodeId) -> bool {
+    pub(crate) fn takes_back(&self, node: NodeId) -> bool {
         let pinned = self.links.iter().flatten().any(|link| link.transport() == TransportKind::Rdma);
         node != NodeId::HOME && !pinned
     }
 
-    /// Slabs lie side by side from slot 0 on; the last may be smaller.
     fn slabs_without_pages(&self, node: NodeId) -> impl Iterator<Item = Range<u32>> + '_ {
         let slots = &self.slots[node.index()];
+        self.lent_slabs(node).filter(|slab| *slab != slots.closed() && slots.is_free(slab.clone()))
+    }
+
+    /// Slabs lie side by side from slot 0 on; the last may be smaller.
+    pub(crate) fn lent_slabs(&self, node: NodeId) -> impl Iterator<Item = Range<u32>> + '_ {
+        let slots = &self.slots[node.index()];
         let slab = (self.nodes[node.index()].slab as usize).max(1);
-        let slabs = slots.lent().iter().flat_map(move |lent| {
+        slots.lent().iter().flat_map(move |lent| {
             lent.clone().step_by(slab).map(move |first| first..lent.end.min(first.saturating_add(slab as u32)))
-        });
-        slabs.filter(|slab| slots.is_free(slab.clone()))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The node that executes allocates in every node's region without asking it; a jump tells the next one what changed
 //! (module [`changes`](crate::changes)). One bit a slot, and the ranges that are lent: slabs come ([`lend`](SlotAllocator::lend)) and go
-//! ([`unlend`](SlotAllocator::unlend)). Only these two and [`set_lent`](SlotAllocator::set_lent) allocate memory, so the rest may be called in a trap handler.
+//! ([`unlend`](SlotAllocator::unlend)), and before one goes that is not free it is closed ([`close`](SlotAllocator::close)). Only `lend`, `unlend` and [`set_lent`](SlotAllocator::set_lent) allocate memory, so the rest may be called in a trap handler.
 
 use std::ops::Range;
 
@@ -17,6 +17,10 @@ pub struct SlotAllocator {
     lent: Vec<Range<u32>>,
     capacity: u32,
     used: u32,
+    /// Slots of which none is taken any more, since they are to go back; empty as a rule.
+    closed: Range<u32>,
+    /// Of these, how many are taken still.
+    closed_used: u32,
     /// Where the next search begins (next-fit: pages pushed one after another lie one after another).
     next: u32,
 }
@@ -71,6 +75,9 @@ impl SlotAllocator {
         if slab.is_empty() || !self.is_lent(&slab) || !self.is_free(slab.clone()) {
             return false;
         }
+        if slab == self.closed {
+            self.open();
+        }
         let at = self.lent.partition_point(|lent| lent.end <= slab.start);
         let around = self.lent[at].clone();
         let rest = [around.start..slab.start, slab.end..around.end];
@@ -98,6 +105,36 @@ impl SlotAllocator {
         &self.lent
     }
 
+    /// None of these slots is taken any more; those that are taken stay so until they are freed. In place of what was closed before.
+    pub fn close(&mut self, slots: Range<u32>) {
+        self.closed_used = self.count_used(slots.clone());
+        self.closed = slots;
+    }
+
+    /// Nothing is closed any more.
+    pub fn open(&mut self) {
+        self.close(0..0);
+    }
+
+    /// What is closed; empty if nothing is.
+    #[must_use]
+    pub fn closed(&self) -> Range<u32> {
+        self.closed.clone()
+    }
+
+    /// Slots that are taken of those that are closed.
+    #[must_use]
+    pub fn closed_used(&self) -> u32 {
+        self.closed_used
+    }
+
+    /// How many of these slots are taken.
+    #[must_use]
+    pub fn count_used(&self, slots: Range<u32>) -> u32 {
+        let masks = words_of(slots);
+        masks.map(|(word, mask)| self.words.get(word).map_or(0, |bits| (bits & mask).count_ones())).sum()
+    }
+
     /// Whether all of these slots are lent.
     #[must_use]
     pub fn is_lent(&self, slots: &Range<u32>) -> bool {
@@ -108,16 +145,7 @@ impl SlotAllocator {
     /// Whether none of these slots is taken.
     #[must_use]
     pub fn is_free(&self, slots: Range<u32>) -> bool {
-        let mut index = slots.start;
-        while index < slots.end {
-            let in_word = (BITS - index % BITS).min(slots.end - index);
-            let mask = (u64::MAX >> (BITS - in_word)) << (index % BITS);
-            if self.words.get((index / BITS) as usize).is_some_and(|word| word & mask != 0) {
-                return false;
-            }
-            index += in_word;
-        }
-        true
+        words_of(slots).all(|(word, mask)| self.words.get(word).is_none_or(|bits| bits & mask == 0))
     }
 
     /// One past the last slot that is lent.
@@ -156,6 +184,7 @@ impl SlotAllocator {
         if taken {
             self.words[(index / BITS) as usize] &= !(1 << (index % BITS));
             self.used -= 1;
+            self.closed_used -= u32::from(self.closed.contains(&index));
         }
         taken
     }
@@ -168,6 +197,7 @@ impl SlotAllocator {
         if free {
             self.words[(index / BITS) as usize] |= 1 << (index % BITS);
             self.used += 1;
+            self.closed_used += u32::from(self.closed.contains(&index));
         }
         free
     }
@@ -200,7 +230,12 @@ impl SlotAllocator {
     fn find_lent_from(&self, start: u32) -> Option<(u32, u32)> {
         let at = self.lent.partition_point(|lent| lent.end <= start);
         let clipped = self.lent[at..].iter().map(|lent| lent.start.max(start)..lent.end);
-        let mut found = clipped.filter_map(|part| self.find_free(part.clone()).map(|first| (first, part.end)));
+        let closed = &self.closed;
+        let open = clipped.flat_map(|part| match closed.is_empty() {
+            true => [part, 0..0],
+            false => [part.start..part.end.min(closed.start), part.start.max(closed.end)..part.end],
+        });
+        let mut found = open.filter_map(|part| self.find_free(part.clone()).map(|first| (first, part.end)));
         found.next()
     }
 
@@ -217,4 +252,14 @@ impl SlotAllocator {
         }
         None
     }
+}
+
+/// The words of these slots, each with a mask of the slots in it.
+fn words_of(slots: Range<u32>) -> impl Iterator<Item = (usize, u64)> {
+    let words = if slots.is_empty() { 0..0 } else { slots.start / BITS..(slots.end - 1) / BITS + 1 };
+    words.map(move |word| {
+        let first = slots.start.max(word * BITS) % BITS;
+        let count = (slots.end - word * BITS).min(BITS) - first;
+        (word as usize, (u64::MAX >> (BITS - count)) << first)
+    })
 }

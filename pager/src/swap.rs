@@ -18,14 +18,14 @@ use crate::uffd::Protection;
 pub(crate) enum Room {
     /// So many pages may come.
     Pages(u64),
-    /// There is none. One page may come, whose place this one takes: a victim that needs a slot, and has left the ring.
+    /// There is none. One page may come, whose place this one takes: a victim that needs a slot, and has left the queues.
     Swap(PageNumber),
 }
 
 impl Pager {
     /// Room for a pull of `pages`, or for its first page alone if there is no more.
     pub(crate) fn room_for_pull(&mut self, pages: u64) -> Result<Room, PagerError> {
-        // Passing the whole ring in vain, and giving up slots of clean pages, is for those who cannot swap.
+        // Passing all pages in vain, and giving up slots of clean pages, is for those who cannot swap.
         if self.lacks(1) == 0 || !self.is_full() {
             let room = self.make_room_for_run(pages)?;
             if room > 0 {

@@ -1,6 +1,6 @@
-//! Which pages go: cold ones, by second chance.
+//! Which pages go: newcomers that did not come back, by `eos_policy::queues`.
 
-use eos_policy::clock::Verdict;
+use eos_policy::queues::Verdict;
 use eos_verbs::NodeId;
 
 use crate::entry::{Entry, State};
@@ -23,7 +23,7 @@ impl Pager {
         outcome
     }
 
-    /// One cold page, which leaves the ring; `None` if all are pinned.
+    /// One cold page, which leaves the queues; `None` if all are pinned.
     pub(crate) fn choose_victim(&mut self) -> Option<PageNumber> {
         let mut victims = std::mem::take(&mut self.victims);
         victims.clear();
@@ -36,15 +36,12 @@ impl Pager {
     fn choose_victims(&mut self, count: usize, victims: &mut Vec<PageNumber>) {
         let (table, me, pins) = (&self.table, self.me, &self.pins);
         while victims.len() < count {
-            let next = self.clock.next_victim(|page| {
+            let next = self.queues.next_victim(|page| {
                 let page = PageNumber(page);
                 let verdict = judge(table.load(page), me, pins.iter().any(|pin| pin.range.contains(page)));
                 match verdict {
                     Verdict::Evict | Verdict::Forget => {
                         let _ = table.update(page, |entry| Some(entry.with_queued(false)));
-                    }
-                    Verdict::SecondChance => {
-                        let _ = table.update(page, |entry| Some(entry.with_referenced(false)));
                     }
                     Verdict::Keep => {}
                 }
@@ -58,7 +55,7 @@ impl Pager {
     }
 }
 
-/// What the ring does with a page.
+/// What the queues do with a page.
 fn judge(entry: Entry, me: NodeId, pinned: bool) -> Verdict {
     let in_own_slot = entry.state() == State::Remote && entry.slot().is_some_and(|slot| slot.node == me);
     let here = entry.is_resident_on(me) || entry.state() == State::Replica;
@@ -66,8 +63,6 @@ fn judge(entry: Entry, me: NodeId, pinned: bool) -> Verdict {
         Verdict::Forget
     } else if pinned {
         Verdict::Keep
-    } else if here && entry.referenced() {
-        Verdict::SecondChance
     } else {
         Verdict::Evict
     }

@@ -50,6 +50,8 @@ enum Step {
     Unmap(u64, u64),
     Flags(u64, bool),
     Jump(usize),
+    /// A node joins, of which the others have not heard.
+    Join(usize),
     /// A slab of a node's region comes, or goes.
     Lend(usize, u32),
     Unlend(usize, u32),
@@ -66,6 +68,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (page.clone(), 1..6u64).prop_map(|(first, count)| Step::Unmap(first, count)),
         1 => (page, any::<bool>()).prop_map(|(page, on)| Step::Flags(page, on)),
         2 => (0..NODES).prop_map(Step::Jump),
+        1 => (0..NODES).prop_map(Step::Join),
         1 => (0..NODES, 0..SLOTS / SLAB).prop_map(|(node, slab)| Step::Lend(node, slab * SLAB)),
         2 => (0..NODES, 0..SLOTS / SLAB).prop_map(|(node, slab)| Step::Unlend(node, slab * SLAB)),
     ]
@@ -184,7 +187,7 @@ impl Run {
             }
             // Local: nobody is told.
             Step::Flags(page, on) => {
-                let flags = |e: Entry| Some(e.with_queued(on).with_referenced(!on));
+                let flags = |e: Entry| Some(e.with_queued(on));
                 let _ = self.nodes[self.me].table.update(PageNumber(page), flags);
             }
             Step::Jump(to) if to != self.me => self.jump(to),
@@ -194,17 +197,25 @@ impl Run {
             Step::Unlend(node, first) => {
                 self.nodes[self.me].slots[node].unlend(first..first + SLAB);
             }
-            Step::Push(..) | Step::Jump(_) => {}
+            Step::Join(node) if self.active >> node & 1 == 0 => self.join(node),
+            Step::Push(..) | Step::Jump(_) | Step::Join(_) => {}
         }
+    }
+
+    /// All nodes that follow hear of it: of what they know it knows nothing.
+    fn join(&mut self, node: usize) {
+        let newcomer = NodeId(node as u8);
+        self.nodes[self.me].log.join(newcomer);
+        for (k, other) in self.nodes.iter_mut().enumerate().filter(|(k, _)| self.active >> k & 1 == 1) {
+            other.lists.join(newcomer, NodeId(k as u8), &other.table);
+        }
+        self.active |= 1 << node;
     }
 
     fn jump(&mut self, to: usize) {
         let target = NodeId(to as u8);
         if self.active >> to & 1 == 0 {
-            self.active |= 1 << to;
-            let from = &mut self.nodes[self.me];
-            from.log.join(target);
-            from.lists.join(target, NodeId(self.me as u8), &from.table);
+            self.join(to);
         }
         let from = &mut self.nodes[self.me];
         let tail = from.log.tail_for(target, &Layout::new());

@@ -22,14 +22,14 @@ proptest! {
     #[test]
     fn every_field_keeps_to_its_own_bits(
         start in any::<u64>(), state in 0..6usize, owner in any_node(), slot in any_slot(), stale in any::<u16>(),
-        flags in prop::array::uniform4(any::<bool>()),
+        flags in any::<[bool; 3]>(),
     ) {
         let entry = Entry::from_raw(start)
             .with_stale_mask(stale).with_noread(flags[0]).with_slot(slot).with_queued(flags[1])
-            .with_state(STATES[state]).with_clean(flags[2]).with_owner(owner).with_referenced(flags[3]);
+            .with_state(STATES[state]).with_clean(flags[2]).with_owner(owner);
         prop_assert_eq!(entry.state(), STATES[state]);
         prop_assert_eq!((entry.owner(), entry.stale_mask()), (owner, stale));
-        prop_assert_eq!([entry.noread(), entry.queued(), entry.is_clean(), entry.referenced()], flags);
+        prop_assert_eq!([entry.noread(), entry.queued(), entry.is_clean()], flags);
         let holds = match STATES[state] {
             State::Remote | State::Pushing => true,
             State::Resident | State::Pulling => flags[2],
@@ -44,10 +44,10 @@ proptest! {
 
     #[test]
     fn flags_may_change_in_any_state_and_a_slot_may_not_change_into_another(
-        state in 0..6usize, a in any_slot(), b in any_slot(), stale in any::<u16>(), flags in any::<[bool; 3]>(),
+        state in 0..6usize, a in any_slot(), b in any_slot(), stale in any::<u16>(), flags in any::<[bool; 2]>(),
     ) {
         let entry = Entry::ABSENT.with_state(STATES[state]).with_clean(true).with_slot(a);
-        let flagged = entry.with_referenced(flags[0]).with_queued(flags[1]).with_noread(flags[2]).with_stale_mask(stale);
+        let flagged = entry.with_queued(flags[0]).with_noread(flags[1]).with_stale_mask(stale);
         prop_assert!(is_legal(entry, flagged) && is_legal(flagged, entry));
         for to in STATES {
             let other = Entry::ABSENT.with_state(to).with_clean(true).with_slot(b);
@@ -62,8 +62,8 @@ fn the_bits_are_those_of_the_doc_table() {
     let slot = SlotRef { node: NodeId(5), index: 0xdead_beef };
     let entry = Entry::remote(slot).with_stale_mask(0x1234).with_owner(NodeId(7)).with_noread(true);
     assert_eq!(entry.raw(), 0xdead_beef_1234_5784);
-    let flags = Entry::ABSENT.with_clean(true).with_referenced(true).with_queued(true);
-    assert_eq!(flags.raw(), 0x70);
+    let flags = Entry::ABSENT.with_clean(true).with_queued(true);
+    assert_eq!(flags.raw(), 0x50);
     assert_eq!(Entry::resident(NodeId(2)).raw(), 0x201);
     assert_eq!(slot.offset(), 0xdead_beef * 4096);
 }

@@ -8,11 +8,15 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use eos_pager::drain::{Drain, Drained};
 use eos_pager::error::PagerError;
+use eos_pager::homecoming::Search;
 use eos_pager::layout::Prot;
 use eos_pager::space::SpaceError;
+use eos_verbs::TransportKind;
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRunner};
+use support::peer::SLAB;
 use support::{PEER, READ_WRITE, Rig, Terms};
 
 /// Pages of the window that the calls are about.
@@ -37,6 +41,10 @@ enum Step {
     MakeRoom(u64),
     /// A slab in which nothing is goes back to the peer.
     GiveBack,
+    /// The peer wants slabs back: all that it still wants are drained, or a few steps only. With 0 it does not want them any more.
+    Demand(u64, usize),
+    /// Some pages come home without being touched.
+    BringHome(u64),
 }
 
 fn any_prot() -> impl Strategy<Value = Prot> {
@@ -59,6 +67,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (1..80_usize).prop_map(Step::Evict),
         1 => (1..20_u64).prop_map(Step::MakeRoom),
         2 => Just(Step::GiveBack),
+        3 => (0..4_u64, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(slabs, steps)| Step::Demand(slabs, steps)),
+        2 => (1..80_u64).prop_map(Step::BringHome),
     ]
 }
 
@@ -70,6 +80,7 @@ struct Run {
     model: Model,
     /// The peer may be full: then nothing else may be wrong.
     tight: bool,
+    search: Search,
 }
 
 impl Run {
@@ -120,6 +131,12 @@ impl Run {
                 let free = self.rig.pager.free_slabs(PEER);
                 assert_eq!(self.rig.pager.give_slab_back(PEER).expect("told"), free > 0);
             }
+            Step::Demand(slabs, steps) => self.demand(slabs, steps),
+            Step::BringHome(pages) => {
+                let room = self.rig.pager.room_at_home();
+                let brought = self.rig.pager.bring_home(&mut self.search, pages).expect("brought");
+                assert!(brought <= pages.min(room), "{brought} pages came, {pages} were to, {room} fit");
+            }
             Step::MakeRoom(pages) => {
                 let outcome = self.rig.pager.make_room(pages);
                 if self.done(outcome).is_some() {
@@ -128,6 +145,33 @@ impl Run {
                     assert!(taken + pages <= audit.nodes[0].limit, "no room was made for {pages} pages");
                 }
             }
+        }
+    }
+
+    /// The slabs that go back the peer fills with garbage; nothing is pushed there meanwhile.
+    fn demand(&mut self, slabs: u64, steps: usize) {
+        self.rig.peer_wants(slabs);
+        let mut drain = Drain::of(PEER);
+        let mut lent = self.rig.pager.nodes[1].limit;
+        for _ in 0..steps {
+            if self.rig.pager.nodes[1].owed == 0 {
+                break;
+            }
+            let before = self.rig.pager.held(PEER);
+            let outcome = self.rig.pager.drain(&mut drain).expect("drained");
+            self.rig.check();
+            let now = self.rig.pager.nodes[1].limit;
+            assert!(self.rig.pager.held(PEER) <= before, "something went there");
+            match outcome {
+                Drained::Moved => {}
+                Drained::Gave(pages) => assert!(pages > 0 && pages <= SLAB),
+                Drained::Nothing => assert_eq!(now, 0),
+                Drained::NoRoom => assert!(self.tight && now == lent, "{now} of {lent} pages are lent"),
+            }
+            if matches!(outcome, Drained::Nothing | Drained::NoRoom) {
+                break;
+            }
+            lent = if matches!(outcome, Drained::Gave(_)) { now } else { lent };
         }
     }
 
@@ -202,7 +246,7 @@ impl Run {
 }
 
 fn check(steps: &[(Step, [u64; 2])], terms: Terms, tight: bool) {
-    let mut run = Run { rig: Rig::new(terms), model: Model::new(), tight };
+    let mut run = Run { rig: Rig::new(terms), model: Model::new(), tight, search: Search::default() };
     for (step, looks) in steps {
         run.take(step);
         run.rig.check();
@@ -243,15 +287,23 @@ fn for_random_steps(cases: u32, test: impl Fn(&[(Step, [u64; 2])], u64)) {
 
 #[test]
 fn the_program_reads_what_it_wrote() {
-    for_random_steps(32, |steps, limit| check(steps, Terms { limit, ..Terms::default() }, false));
+    for_random_steps(32, |steps, limit| check(steps, Terms { limit, second: 4096, ..Terms::default() }, false));
 }
 
 #[test]
 fn the_program_reads_what_it_wrote_while_native_memory_is_adopted() {
-    for_random_steps(32, |steps, limit| check(steps, Terms { limit, elastic: false, ..Terms::default() }, false));
+    for_random_steps(32, |steps, limit| {
+        check(steps, Terms { limit, elastic: false, second: 4096, ..Terms::default() }, false)
+    });
 }
 
 #[test]
 fn nothing_is_lost_when_the_peer_is_full() {
     for_random_steps(32, |steps, limit| check(steps, Terms { limit, peer: 100, ..Terms::default() }, true));
+}
+
+#[test]
+fn nothing_is_lost_when_both_peers_are_nearly_full_and_ask_for_memory() {
+    let terms = |limit| Terms { limit, peer: 100, second: 64, wire: TransportKind::Tcp, ..Terms::default() };
+    for_random_steps(32, |steps, limit| check(steps, terms(limit), true));
 }

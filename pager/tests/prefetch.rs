@@ -22,15 +22,16 @@ fn away(pages: u64, limit: u64, wire: TransportKind) -> Rig {
 fn a_scan_faults_seldom_and_reads_what_was_written() {
     for wire in WIRES {
         let mut rig = away(1500, 1024, wire);
-        for _ in 0..3 {
+        // What came back soon stays, so later passes find some of it.
+        for pulls in [1500..=1500, 500..=1500, 500..=1500] {
             let before = rig.pager.counters.clone();
             rig.read_all(0, 1500);
             let after = &rig.pager.counters;
-            assert!(after.pulls - before.pulls >= 1400, "{wire:?} {after:?}");
+            assert!(pulls.contains(&(after.pulls - before.pulls)), "{wire:?} {after:?}");
             assert!(after.faults - before.faults < 80, "{wire:?} {after:?}");
         }
         let verdicts = rig.pager.prefetch_verdicts();
-        assert!(verdicts.used > 3500 && verdicts.wasted < 300, "{verdicts:?}");
+        assert!(verdicts.used > 2500 && verdicts.wasted < 300, "{verdicts:?}");
     }
 }
 

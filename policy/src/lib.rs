@@ -2,11 +2,12 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`clock`] | which page is the next victim: second chance |
+//! | [`queues`] | which page is the next victim: newcomers, unless they come back |
 //! | [`affinity`] | to which node a victim goes |
 //! | [`advisor`] | when to jump and where, by the rule that was chosen |
 //! | [`prefetch`] | which pages come along with one that is pulled: majority trend, windows |
 //! | [`budget`] | how much memory home may use, where the user has not said |
+//! | [`homecoming`] | when pages come home that nobody has asked for |
 //! | [`packing`] | whether pages are compressed on their way over a link |
 //! | [`slack`] | when memory that a peer lends and nobody uses goes back |
 //! | [`threshold`] | when to jump: after so many pulls from one node |
@@ -24,10 +25,11 @@ pub mod adaptive;
 pub mod advisor;
 pub mod affinity;
 pub mod budget;
-pub mod clock;
+pub mod homecoming;
 pub mod ledger;
 pub mod packing;
 pub mod prefetch;
+pub mod queues;
 pub mod sim;
 pub mod slack;
 pub mod threshold;

@@ -94,6 +94,7 @@ pub fn options(key: &ClusterKey, transport: TransportChoice) -> ConnectOptions {
         compress: Compress::Auto,
         torture: None,
         recorded: false,
+        peers_ask: false,
         verbose: false,
     };
     ConnectOptions {

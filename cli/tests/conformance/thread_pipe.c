@@ -14,7 +14,7 @@ static void *echo(void *with) {
 }
 static void *poller(void *with) {
     struct pollfd one = {.fd = *(int *)with, .events = POLLIN};
-    return (void *)(intptr_t)poll(&one, 1, 10000);
+    return (void *)(intptr_t)poll(&one, 1, 100000);
 }
 
 int main(void) {

@@ -4,8 +4,11 @@ use crate::cluster::choice::rdma_of_lender;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::dial::keep_alive;
 use crate::cluster::lease::LeasePool;
-use crate::cluster::messages::{PROTOCOL_VERSION, RunId, RunReply, RunRequest, encode};
+use crate::cluster::messages::{Loans, Order, PROTOCOL_VERSION, RunId, RunReply, RunRequest, encode};
+use crate::cluster::quota::Quota;
 use crate::say::say;
+use crate::spare::Spare;
+use eos_pager::demand::Progress;
 use eos_verbs::session::pass::{self, ChannelTag};
 use eos_verbs::session::{self, ClusterKey, Hello, PendingReply, Purpose, SessionError, TimedStream, Welcome};
 use eos_verbs::{ChannelKind, MAX_NODES, NodeId};
@@ -26,6 +29,8 @@ pub(super) struct Shared {
     pub boot_id: String,
     pub unix_name: Option<String>,
     pub cpu: CpuFeatures,
+    /// Locked before the pool.
+    pub quota: Mutex<Quota>,
     pub pool: Mutex<LeasePool>,
     /// The door of each run's worker.
     pub runs: Mutex<HashMap<RunId, Arc<Mutex<UnixStream>>>>,
@@ -142,6 +147,10 @@ fn serve_call(mut call: Call, shared: &Shared) -> Result<(), SessionError> {
             let free = lock(&shared.pool).free();
             reply.accept(shared.welcome(free, called_at))
         }
+        Purpose::Order { ref payload } => match postcard::from_bytes(payload) {
+            Ok(order) => reply.accept(shared.obey(order)),
+            Err(_) => reply.reject("the order makes no sense".to_owned()),
+        },
         Purpose::Run { ref payload } => match postcard::from_bytes(payload) {
             Ok(request) => start_run(shared, &hello, request, control, (from, called_at), reply),
             Err(_) => reply.reject("the request for a worker makes no sense".to_owned()),
@@ -206,6 +215,21 @@ fn hand_over(
 }
 
 impl Shared {
+    /// Takes an operator's order; the answer is how much is lent.
+    fn obey(&self, order: Order) -> Welcome {
+        let total = Spare::open().and_then(|spare| spare.total()).unwrap_or(0);
+        let mut quota = lock(&self.quota);
+        let mut pool = lock(&self.pool);
+        quota.obey(order, total, &mut pool);
+        let shortage = pool.balance();
+        let [no_room, pinned] = [Progress::NoRoom, Progress::Pinned].map(|why| pool.owed_because(why as u8));
+        let loans =
+            Loans { most: pool.total(), quota: pool.quota(), lent: pool.lent(), owed: shortage.owed, no_room, pinned };
+        drop((pool, quota));
+        self.wake_main();
+        Welcome { payload: encode(&loans), ..Welcome::default() }
+    }
+
     /// `called_at`: this host's address of the call, if it matters whether rdma can be used there.
     fn welcome(&self, memory_bytes: u64, called_at: Option<IpAddr>) -> Welcome {
         let release = env!("CARGO_PKG_VERSION").to_owned();

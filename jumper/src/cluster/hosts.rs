@@ -110,32 +110,43 @@ pub fn load(path: &Path) -> Result<Vec<HostSpec>, HostsError> {
 
 /// Checks the text of a hosts file; `path` only serves the error messages.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<HostSpec>, HostsError> {
-    let mut hosts: Vec<HostSpec> = Vec::new();
-    let mut lines: Vec<usize> = Vec::new();
-    for (index, raw) in text.lines().enumerate() {
-        let line = index + 1;
-        let wrong = |what| HostsError::Line { path: path.to_owned(), line, what };
-        let Some(spec) = parse_line(raw).map_err(wrong)? else {
-            continue;
-        };
-        if let Some(at) = hosts.iter().position(|other| same_daemon(other, &spec)) {
-            let host = spec.to_string();
-            let first = lines[at];
-            return Err(wrong(LineError::Duplicate { host, first }));
-        }
-        if hosts.len() == MAX_PEERS {
-            return Err(wrong(LineError::TooMany));
-        }
-        hosts.push(spec);
-        lines.push(line);
-    }
-    match hosts.is_empty() {
-        true => Err(HostsError::Empty(path.to_owned())),
-        false => Ok(hosts),
+    let (hosts, wrong) = parse_all(text, path);
+    match wrong.into_iter().next() {
+        Some(error) => Err(error),
+        None if hosts.is_empty() => Err(HostsError::Empty(path.to_owned())),
+        None => Ok(hosts),
     }
 }
 
-fn same_daemon(one: &HostSpec, other: &HostSpec) -> bool {
+/// The good lines of a hosts file, and what is wrong with the others.
+pub fn parse_all(text: &str, path: &Path) -> (Vec<HostSpec>, Vec<HostsError>) {
+    let (mut hosts, mut lines, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, raw) in (1..).zip(text.lines()) {
+        match parse_next(raw, &hosts, &lines) {
+            Ok(None) => {}
+            Ok(Some(spec)) => {
+                hosts.push(spec);
+                lines.push(line);
+            }
+            Err(what) => errors.push(HostsError::Line { path: path.to_owned(), line, what }),
+        }
+    }
+    (hosts, errors)
+}
+
+/// One line, after others.
+fn parse_next(raw: &str, hosts: &[HostSpec], lines: &[usize]) -> Result<Option<HostSpec>, LineError> {
+    let Some(spec) = parse_line(raw)? else {
+        return Ok(None);
+    };
+    if let Some(at) = hosts.iter().position(|other| same_daemon(other, &spec)) {
+        return Err(LineError::Duplicate { host: spec.to_string(), first: lines[at] });
+    }
+    if hosts.len() == MAX_PEERS { Err(LineError::TooMany) } else { Ok(Some(spec)) }
+}
+
+/// Whether two lines name the same daemon.
+pub(crate) fn same_daemon(one: &HostSpec, other: &HostSpec) -> bool {
     one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
 }
 

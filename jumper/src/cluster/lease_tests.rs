@@ -104,3 +104,64 @@ proptest! {
         prop_assert!(lost <= total / 10 || total < 32 << 20, "{} of {}", lost, total);
     }
 }
+
+const SLAB: u64 = 64 << 20;
+
+#[test]
+fn what_is_free_is_withheld_and_the_rest_asked_of_who_holds_most() {
+    let mut pool = LeasePool::new(10 * SLAB).expect("a pool");
+    let (one, two) = (enter(&mut pool, None), enter(&mut pool, None));
+    assert_eq!((one.take(5), two.take(2)), (5, 2));
+    pool.set_quota(8 * SLAB);
+    assert_eq!((pool.free(), one.owed(), two.owed()), (SLAB, 0, 0));
+    pool.set_quota(4 * SLAB);
+    assert_eq!((pool.free(), one.owed(), two.owed(), pool.lent()), (0, 3, 0, 7 * SLAB));
+    assert_eq!(one.take(1), 0, "it owes some");
+    assert_eq!((one.give_back(2), one.owed(), two.take(1)), (2, 1, 0), "what came back is nobody's");
+    assert_eq!(pool.balance(), Shortage { owed: SLAB, stuck: 0 });
+    one.hears(STUCK_FROM);
+    assert_eq!(pool.balance(), Shortage { owed: SLAB, stuck: 0 }, "the other one is asked");
+    assert_eq!((one.owed(), two.owed()), (0, 1));
+    two.hears(STUCK_FROM);
+    assert_eq!(pool.balance(), Shortage { owed: SLAB, stuck: SLAB });
+    pool.set_quota(u64::MAX);
+    assert_eq!((pool.balance(), pool.free()), (Shortage::default(), 5 * SLAB));
+    assert_eq!((one.owed(), two.owed(), one.take(9)), (0, 0, 5));
+}
+
+#[test]
+fn a_worker_that_dies_owes_nothing_and_leaves_what_was_asked_for() {
+    let mut pool = LeasePool::new(4 * SLAB).expect("a pool");
+    let terms = terms_of(&mut pool, None);
+    let lease = join(&pool, terms);
+    assert_eq!(lease.take(4), 4);
+    pool.set_quota(SLAB);
+    assert_eq!(lease.owed(), 3);
+    drop(lease);
+    pool.leave(terms.slot);
+    assert_eq!((pool.balance(), pool.free()), (Shortage::default(), SLAB));
+}
+
+proptest! {
+    /// Whatever is taken, given back and ordered: as much is owed as is lent too much, and no more than the quota is lent anew.
+    #[test]
+    fn what_is_lent_too_much_is_owed(steps in prop::collection::vec((0..3_usize, 0..4_u8, 0..9_u32), 1..80)) {
+        let mut pool = LeasePool::new(8 * SLAB).expect("a pool");
+        let leases = [enter(&mut pool, None), enter(&mut pool, None), enter(&mut pool, Some(3 * SLAB))];
+        for (who, what, count) in steps {
+            let before = pool.lent();
+            match what {
+                0 => drop(leases[who].take(count)),
+                1 => drop(leases[who].give_back(count)),
+                2 => pool.set_quota(u64::from(count) * SLAB),
+                _ => leases[who].hears(count as u8),
+            }
+            prop_assert!(pool.lent() <= before.max(pool.quota()));
+            let shortage = pool.balance();
+            prop_assert_eq!(shortage.owed, pool.lent().saturating_sub(pool.quota()));
+            let owed: u32 = leases.iter().map(Lease::owed).sum();
+            prop_assert_eq!(u64::from(owed) * SLAB, shortage.owed);
+            prop_assert!(pool.free() + pool.lent() <= pool.quota().max(pool.lent()));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use eos_pager::demand::Progress;
 use eos_pager::page::PAGE_SIZE;
 use eos_pager::slabs::Lender;
 use eos_verbs::Region;
@@ -22,6 +23,8 @@ pub struct RegionLender {
     lent: Vec<bool>,
     /// Slabs that have come back with memory that a device holds on to: they stay leased, and serve for the next loans.
     kept: u32,
+    /// Lends nothing any more: the run does without this peer.
+    retired: bool,
 }
 
 impl RegionLender {
@@ -30,7 +33,7 @@ impl RegionLender {
     pub fn new(lease: Lease, region: Arc<Region>) -> Self {
         let pages = |bytes: u64| u32::try_from(bytes / PAGE_SIZE).unwrap_or(u32::MAX);
         let (slab, slots) = (pages(lease.slab_bytes()).max(1), pages(lease.limit_bytes()));
-        Self { lease, region, slab, slots, lent: vec![false; slots.div_ceil(slab) as usize], kept: 0 }
+        Self { lease, region, slab, slots, lent: vec![false; slots.div_ceil(slab) as usize], kept: 0, retired: false }
     }
 
     fn slab_range(&self, index: usize) -> Range<u32> {
@@ -41,7 +44,7 @@ impl RegionLender {
 
 impl Lender for RegionLender {
     fn lend(&mut self) -> Option<Range<u32>> {
-        let index = self.lent.iter().position(|lent| !lent)?;
+        let index = self.lent.iter().position(|lent| !lent).filter(|_| !self.retired)?;
         match self.kept {
             0 if self.lease.take(1) == 0 => return None,
             kept => self.kept = kept.saturating_sub(1),
@@ -64,6 +67,20 @@ impl Lender for RegionLender {
             self.kept += 1;
         }
         true
+    }
+
+    fn owed(&self) -> u32 {
+        let lent = self.lent.iter().filter(|lent| **lent).count() as u32;
+        // As long as it is retired there is something owed, so that nobody turns to it.
+        if self.retired { lent.max(1) } else { self.lease.owed() }
+    }
+
+    fn retire(&mut self, gone: bool) {
+        self.retired = gone;
+    }
+
+    fn hears(&mut self, progress: Progress) {
+        self.lease.hears(progress as u8);
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Version of these messages and of everything the nodes of a run say to each other.
-pub const PROTOCOL_VERSION: u16 = 6;
+pub const PROTOCOL_VERSION: u16 = 7;
 
 /// Names one run; drawn at random by home.
 pub type RunId = [u8; 16];
@@ -62,6 +62,15 @@ pub struct Topology {
     pub nodes: Vec<TopologyNode>,
 }
 
+/// Home to each worker of a run that goes on: another peer joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// It; its number is the next.
+    pub node: TopologyNode,
+    /// Transport the person asked for.
+    pub transport: TransportChoice,
+}
+
 /// One node of a run, as the others see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopologyNode {
@@ -97,6 +106,53 @@ pub struct DaemonAddress {
     pub unix_name: Option<String>,
     /// Whether it can use rdma at this address; if not, why and what helps.
     pub rdma: Result<(), String>,
+}
+
+/// How much memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(u64),
+    /// A share of what the machine, or the control group, has.
+    Percent(u8),
+}
+
+impl Amount {
+    /// In bytes, of `total`.
+    pub fn of(self, total: u64) -> u64 {
+        match self {
+            Amount::Bytes(bytes) => bytes,
+            Amount::Percent(percent) => total / 100 * u64::from(percent),
+        }
+    }
+}
+
+/// Operator to daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Tell how much is lent.
+    Tell,
+    /// Lend at most so much from now on.
+    LendAtMost(Amount),
+    /// Lend as much as when the daemon was started.
+    LendAll,
+}
+
+/// Daemon to operator. All in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loans {
+    /// What it was started with.
+    pub most: u64,
+    /// What may be lent now.
+    pub quota: u64,
+    /// What is lent.
+    pub lent: u64,
+    /// Of that, what it wants back.
+    pub owed: u64,
+    /// Of that, what runs say they cannot give: nobody has room for what is in it.
+    pub no_room: u64,
+    /// Of that, what stays until its run ends, since a device uses it.
+    pub pinned: u64,
 }
 
 impl RunReply {

@@ -26,6 +26,8 @@ pub mod lender;
 mod local;
 pub mod messages;
 pub mod nursery;
+pub mod order;
+mod quota;
 pub mod serve;
 mod shared_bytes;
 pub(crate) mod signal_set;

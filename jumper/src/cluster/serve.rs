@@ -8,6 +8,7 @@ use crate::cluster::admit::{Call, Shared, StartRequest, admit, lock};
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::host::{boot_id, hex, random};
 use crate::cluster::lease::LeasePool;
+use crate::cluster::quota::Quota;
 use crate::cluster::signal_set::{ignore_sigpipe, next_signal, signal_fd};
 use crate::cluster::workers::Workers;
 use crate::low_fds::fill_standard;
@@ -30,8 +31,8 @@ use std::time::Duration;
 /// Calls that are dealt with at the same time; more wait in the kernel's queue.
 pub const CALLS_MAX: usize = 64;
 
-/// Between two looks at what the workers hold.
-const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// Between two looks at what the workers hold, and what the machine can spare.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 const CALL_STACK_BYTES: usize = 512 << 10;
 
@@ -40,8 +41,11 @@ const CALL_STACK_BYTES: usize = 512 << 10;
 pub struct ServeOptions {
     /// Where to listen; port 0 lets the kernel choose.
     pub listen: SocketAddr,
-    /// Bytes of memory to offer.
+    /// Bytes of memory to offer, at most.
     pub memory_bytes: u64,
+    /// Bytes that this machine is left with: then less is offered, and lent memory asked back, while there is less. None: what is offered
+    /// does not follow the machine.
+    pub keep_free: Option<u64>,
     /// The cluster's key; [`ClusterKey::OPEN`] if there is none, then only on loopback.
     pub key: ClusterKey,
     /// Executable of the workers; `None`: this process's own.
@@ -121,6 +125,8 @@ impl Daemon {
         };
         let (sender, starts) = mpsc::channel();
         let pool = LeasePool::new(options.memory_bytes);
+        let quota = Quota::new(options.memory_bytes, options.keep_free);
+        let quota = quota.map_err(local("find out what memory this machine can spare"))?;
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let wake = rustix::event::eventfd(0, flags).map_err(io::Error::from);
         let shared = Shared {
@@ -129,6 +135,7 @@ impl Daemon {
             unix_name,
             cpu: CpuFeatures::here(),
             pool: Mutex::new(pool.map_err(local("make the memory pool"))?),
+            quota: Mutex::new(quota),
             runs: Mutex::new(HashMap::new()),
             starts: Mutex::new(sender),
             wake: wake.map_err(local("make an event descriptor"))?,
@@ -147,7 +154,12 @@ impl Daemon {
 
     fn announce(&self) {
         let total = Size(lock(&self.shared.pool).total());
-        say(format_args!("serving {total} on {}", self.address));
+        match lock(&self.shared.quota).follows() {
+            true => {
+                say(format_args!("serving up to {total}, as far as this machine can spare it, on {}", self.address))
+            }
+            false => say(format_args!("serving {total} on {}", self.address)),
+        }
         if self.shared.key.is_open() {
             say(format_args!(
                 "without a key only programs on this host can call; \
@@ -167,6 +179,8 @@ impl Daemon {
             }
             self.workers.bury_dead(&self.shared);
             self.workers.note_returns(&self.shared);
+            lock(&self.shared.quota).look(&mut lock(&self.shared.pool));
+            self.workers.note_debts(&self.shared);
             let _ = rustix::io::read(&self.shared.wake, &mut [0u8; 8]);
             while let Ok(start) = self.starts.try_recv() {
                 self.workers.start_run(&self.shared, start);
@@ -182,7 +196,8 @@ impl Daemon {
             fds.push(PollFd::new(&self.tcp, PollFlags::IN));
             fds.extend(self.unix.iter().map(|unix| PollFd::new(unix, PollFlags::IN)));
         }
-        let look = self.workers.any().then_some(LOOK);
+        let looks = self.workers.any() || lock(&self.shared.quota).follows();
+        let look = looks.then_some(LOOK);
         match rustix::event::poll(&mut fds, look.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(errno) => Err(local("wait for calls")(errno.into())),

@@ -10,10 +10,10 @@ use crate::cluster::choice::rdma_within;
 use crate::cluster::cpu::CpuFeatures;
 use crate::cluster::dial::{Caller, resolve, try_addresses};
 use crate::cluster::host::random;
-use crate::cluster::hosts::HostSpec;
+use crate::cluster::hosts::{HostSpec, MAX_PEERS};
 use crate::cluster::local::LocalWorkers;
 use crate::cluster::messages::{
-    DaemonAddress, LinkReport, Reach, RunReply, RunRequest, SetupReport, Topology, TopologyNode, encode,
+    DaemonAddress, Introduction, LinkReport, Reach, RunReply, RunRequest, SetupReport, Topology, TopologyNode, encode,
 };
 use crate::cluster::watchdog::Watched;
 use crate::size::Size;
@@ -23,7 +23,7 @@ use eos_verbs::{
 };
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,7 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 pub type Link = Box<dyn QueuePair>;
 
 /// What connecting needs besides the peers.
+#[derive(Clone)]
 pub struct ConnectOptions {
     /// The cluster's key; [`ClusterKey::OPEN`] if there is none.
     pub key: ClusterKey,
@@ -80,6 +81,47 @@ impl Peer {
     pub fn memory_only(&self) -> bool {
         !self.lacks.is_empty()
     }
+
+    fn as_node(&self) -> TopologyNode {
+        TopologyNode {
+            node: self.node,
+            name: self.name.clone(),
+            memory_only: self.memory_only(),
+            reach: self.reach.clone(),
+        }
+    }
+
+    /// The socket that its worker keeps as a sign of life, on which it can be called.
+    pub(crate) fn door(&self) -> Result<OwnedFd, ClusterError> {
+        self.control.try_clone().map_err(ClusterError::local("copy a descriptor"))
+    }
+
+    /// For the watchdog: that socket.
+    pub(crate) fn sign_of_life(&self) -> Result<Watched, ClusterError> {
+        Ok(Watched { name: self.name.clone(), fd: self.door()?, speaks: true })
+    }
+
+    /// For the watchdog: its link.
+    pub(crate) fn other_end(&self, link: &dyn QueuePair) -> Result<Watched, ClusterError> {
+        let fd = link.liveness_fd().try_clone_to_owned().map_err(ClusterError::local("copy a descriptor"))?;
+        Ok(Watched { name: self.name.clone(), fd, speaks: false })
+    }
+
+    pub(crate) fn failed(&self, what: String) -> ClusterError {
+        ClusterError::Worker { host: self.name.clone(), what }
+    }
+
+    /// Waits until a newcomer, whose link is the last of `links`, has all its links.
+    pub(crate) fn wait_until_ready(&self, links: &mut [Option<Link>]) -> Result<(), ClusterError> {
+        let mut message = Vec::new();
+        let heard = Mailbox::new().wait(links, &mut message, Some(READY_LIMIT))?;
+        match heard.map(|_| postcard::from_bytes(&message)) {
+            Some(Ok(SetupReport::Ready(_))) => Ok(()),
+            Some(Ok(SetupReport::Failed(what))) => Err(self.failed(what)),
+            Some(Err(_)) => Err(self.failed("it sent something that makes no sense".to_owned())),
+            None => Err(self.failed("it did not get ready in time".to_owned())),
+        }
+    }
 }
 
 /// The nodes of a run, seen from home. Dropping it ends the workers.
@@ -91,6 +133,8 @@ pub struct Cluster {
     /// Links between peers, each told by the peer that made it.
     among: Vec<(NodeId, LinkReport)>,
     local: Option<LocalWorkers>,
+    /// What further daemons are joined with.
+    joining: Option<(Caller, ConnectOptions)>,
 }
 
 impl Cluster {
@@ -108,7 +152,40 @@ impl Cluster {
             cluster.add(peer, link);
         }
         cluster.introduce(options.transport)?;
+        cluster.joining = Some((caller, options.clone()));
         Ok(cluster)
+    }
+
+    /// Has the daemon at this address, which answers, start a worker for this run, as the next node. It counts as a node only when it
+    /// is [kept](Self::keep); dropping it before ends the worker.
+    ///
+    /// # Errors
+    /// As [`Cluster::connect`].
+    pub(crate) fn call_newcomer(&self, spec: &HostSpec, address: SocketAddr) -> Result<(Peer, Link), ClusterError> {
+        let refused = |what: &str| ClusterError::Worker { host: spec.to_string(), what: what.to_owned() };
+        let (caller, options) = self.joining.as_ref().ok_or_else(|| refused("the peers of this run are local"))?;
+        if self.peers.len() == MAX_PEERS {
+            return Err(refused("the run has as many peers as it can"));
+        }
+        join_at(caller, node_id(self.peers.len()), spec, &[address], options)
+    }
+
+    /// What the other workers are told of a newcomer.
+    pub(crate) fn introduction_of(&self, peer: &Peer) -> Introduction {
+        let transport = self.joining.as_ref().map_or(TransportChoice::Auto, |(_, options)| options.transport);
+        Introduction { node: peer.as_node(), transport }
+    }
+
+    /// What a newcomer is told of all.
+    pub(crate) fn topology_with(&self, newcomer: &Peer) -> Vec<u8> {
+        let Introduction { transport, node } = self.introduction_of(newcomer);
+        encode(&Topology { transport, nodes: self.peers.iter().map(Peer::as_node).chain([node]).collect() })
+    }
+
+    /// A newcomer has become a node.
+    pub(crate) fn keep(&mut self, newcomer: Peer, among: Vec<(NodeId, LinkReport)>) {
+        self.peers.push(newcomer);
+        self.among.extend(among);
     }
 
     /// Starts `count` workers of `memory` bytes each on this host, without a daemon. They end when
@@ -141,20 +218,14 @@ impl Cluster {
     pub fn watched(&self) -> Result<Vec<Watched>, ClusterError> {
         let mut watched = Vec::new();
         for (peer, link) in self.peers.iter().zip(self.links.iter().skip(1).flatten()) {
-            for (fd, speaks) in [(peer.control.as_fd(), true), (link.liveness_fd(), false)] {
-                let copy = ClusterError::local("copy a descriptor");
-                let fd = fd.try_clone_to_owned().map_err(copy)?;
-                let name = peer.name.clone();
-                watched.push(Watched { name, fd, speaks });
-            }
+            watched.extend([peer.sign_of_life()?, peer.other_end(link.as_ref())?]);
         }
         Ok(watched)
     }
 
     /// The sockets that the workers keep as a sign of life, on which they can be called.
     pub fn doors(&self) -> Result<Vec<OwnedFd>, ClusterError> {
-        let copy = |peer: &Peer| peer.control.try_clone().map_err(ClusterError::local("copy a descriptor"));
-        self.peers.iter().map(copy).collect()
+        self.peers.iter().map(Peer::door).collect()
     }
 
     /// One line for each peer: transport, why, memory, and what it lacks; and one for each link between peers.
@@ -186,7 +257,7 @@ impl Cluster {
     }
 
     fn empty() -> Cluster {
-        Cluster { links: vec![None], peers: Vec::new(), among: Vec::new(), local: None }
+        Cluster { links: vec![None], peers: Vec::new(), among: Vec::new(), local: None, joining: None }
     }
 
     fn add(&mut self, peer: Peer, link: Link) {
@@ -196,13 +267,7 @@ impl Cluster {
 
     /// Tells every worker about the others and waits until all links are up.
     fn introduce(&mut self, transport: TransportChoice) -> Result<(), ClusterError> {
-        let node = |peer: &Peer| TopologyNode {
-            node: peer.node,
-            name: peer.name.clone(),
-            memory_only: peer.memory_only(),
-            reach: peer.reach.clone(),
-        };
-        let nodes = self.peers.iter().map(node).collect();
+        let nodes = self.peers.iter().map(Peer::as_node).collect();
         let topology = encode(&Topology { transport, nodes });
         for link in self.links.iter_mut().flatten() {
             link.send(&[&topology])?;
@@ -234,7 +299,7 @@ impl Cluster {
     }
 
     fn failed(&self, node: usize, what: &str) -> ClusterError {
-        ClusterError::Worker { host: self.peers[node - 1].name.clone(), what: what.to_owned() }
+        self.peers[node - 1].failed(what.to_owned())
     }
 }
 
@@ -249,6 +314,17 @@ fn join_daemon(
     spec: &HostSpec,
     options: &ConnectOptions,
 ) -> Result<(Peer, Link), ClusterError> {
+    let addresses = resolve(&spec.to_string(), &spec.host, spec.port)?;
+    join_at(caller, node, spec, &addresses, options)
+}
+
+fn join_at(
+    caller: &Caller,
+    node: NodeId,
+    spec: &HostSpec,
+    addresses: &[SocketAddr],
+    options: &ConnectOptions,
+) -> Result<(Peer, Link), ClusterError> {
     let name = spec.to_string();
     let request = encode(&RunRequest { node, memory_limit: spec.memory, payload: options.payload.clone() });
     let call = |address| {
@@ -256,8 +332,7 @@ fn join_daemon(
         let (stream, welcome) = caller.call(&name, address, Purpose::Run { payload })?;
         Ok((stream, welcome, address))
     };
-    let addresses = resolve(&name, &spec.host, spec.port)?;
-    let (control, welcome, address) = try_addresses(&addresses, call)?;
+    let (control, welcome, address) = try_addresses(addresses, call)?;
     let reply = RunReply::decode(&name, &welcome.payload)?;
     let daemon = DaemonAddress::new(name.clone(), address, welcome, &reply);
     let (link, transport_reason) =

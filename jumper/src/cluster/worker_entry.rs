@@ -68,6 +68,8 @@ pub struct WorkerStart {
     pub region: Arc<Region>,
     /// What home gave as `ConnectOptions::payload`.
     pub setup_payload: Vec<u8>,
+    /// For dialling daemons of peers that join later.
+    pub caller: Caller,
     /// Ends this process when home is gone; disarm it before a regular end.
     pub watchdog: Watchdog,
 }
@@ -146,6 +148,7 @@ pub fn join(args: WorkerArgs) -> Result<WorkerStart, WorkerError> {
         nodes,
         lease,
         region: joining.region,
+        caller: Caller { run_id: joining.run_id, me: joining.me, key: joining.key },
         setup_payload: setup.payload,
         watchdog,
     })

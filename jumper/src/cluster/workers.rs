@@ -7,6 +7,7 @@ use crate::cluster::spawn::spawn_worker;
 use crate::cluster::worker_entry::EXIT_HOME_GONE;
 use crate::say::say;
 use crate::size::Size;
+use eos_pager::demand::Progress;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
@@ -30,6 +31,8 @@ struct Running {
     since: Instant,
     /// Bytes it held at the last look.
     held: u64,
+    /// What it was last heard to say of memory that it owes.
+    heard: Progress,
 }
 
 impl Workers {
@@ -57,10 +60,13 @@ impl Workers {
             return Err(twice.to_owned());
         }
         let mut pool = lock(&shared.pool);
+        if pool.quota() == 0 {
+            return Err("it lends no memory at present; see eos-rdma lend, and --keep-free of its daemon".to_owned());
+        }
         if pool.free() == 0 {
             return Err(format!(
-                "it has no memory left, other runs hold all {}; wait until one ends, or give its daemon a larger --memory",
-                Size(pool.total())
+                "it has no memory left, other runs hold all {} that it lends; wait until one ends, or give its daemon a larger --memory",
+                Size(pool.quota())
             ));
         }
         let crowded = "it has as many workers as it can; wait until a run ends";
@@ -88,6 +94,7 @@ impl Workers {
             process: worker.process,
             since: Instant::now(),
             held: 0,
+            heard: Progress::Idle,
         });
         Ok((pid, terms.limit_bytes))
     }
@@ -106,6 +113,28 @@ impl Workers {
                 say(format_args!("run {run} gave {} back, holds {}", Size(given), Size(held)));
             }
             worker.held = held;
+        }
+    }
+
+    /// Tells of memory that is wanted back and does not come.
+    pub fn note_debts(&mut self, shared: &Shared) {
+        for worker in &mut self.running {
+            let (owed, heard) = lock(&shared.pool).owes(worker.slot);
+            let now = if owed == 0 { Progress::Idle } else { Progress::from_byte(heard) };
+            if std::mem::replace(&mut worker.heard, now) == now {
+                continue;
+            }
+            let (run, owed) = (short(&worker.run_id), Size(owed));
+            match now {
+                Progress::NoRoom => say(format_args!(
+                    "run {run} cannot give {owed} back: neither its home nor its other peers have room for what is in it; \
+                     nothing is lost, it goes on with them, and they come back when there is room or the run ends"
+                )),
+                Progress::Pinned => {
+                    say(format_args!("run {run} keeps {owed} until it ends: an rdma device uses that memory"))
+                }
+                Progress::Idle | Progress::Moving => {}
+            }
         }
     }
 

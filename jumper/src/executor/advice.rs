@@ -17,7 +17,8 @@ impl Executor {
     /// Where to jump instead of pulling `page` from `from`, if anywhere.
     pub(super) fn advise(&mut self, from: NodeId, page: PageNumber, may_leave: bool) -> Option<NodeId> {
         let view = self.view();
-        let target = self.advisor.advise(&view, from.0, page.0).filter(|_| may_leave);
+        let asked_back = |node: &u8| self.pager.nodes[usize::from(*node)].owed > 0;
+        let target = self.advisor.advise(&view, from.0, page.0).filter(|node| may_leave && !asked_back(node));
         self.advised = target.is_some();
         target.map(NodeId)
     }
@@ -76,7 +77,10 @@ impl Executor {
             let node = NodeId(index as u8);
             view.held[index] = pager.held(node);
             view.room[index] = pager.room(node);
-            if node != NodeId::HOME && !book.exhausted {
+            if book.owed > 0 {
+                // Execution does not go where memory is wanted back.
+                (view.room[index], view.executes) = (0, view.executes & !(1 << index));
+            } else if node != NodeId::HOME && !book.exhausted {
                 view.room[index] += ROOM_UNKNOWN;
             }
         }

@@ -29,6 +29,9 @@ impl Executor {
             zero_drops: pager.zero_drops,
             zero_fills: pager.zero_fills,
             given_back_bytes: pager.given_back * PAGE_SIZE,
+            asked_back_bytes: self.demands.tally.bytes,
+            asked_back_ns: u64::try_from(self.demands.tally.time.as_nanos()).unwrap_or(u64::MAX),
+            brought_home: pager.brought_home,
             forwarded_syscalls: self.tally.forwarded,
             sleepers: self.tally.sleepers,
             bytes_sent: wires().map(|wire| wire.bytes_sent).sum(),
@@ -45,7 +48,7 @@ impl Executor {
     pub(super) fn gather(&mut self, exit_status: i32) -> Option<RunStats> {
         let home = self.home.as_ref().filter(|home| home.report.is_some())?;
         let wall = home.started.elapsed();
-        let reasons = home.alarms.get().map(|alarms| alarms.transport_reasons.clone()).unwrap_or_default();
+        let reasons = home.alarms.lock().transport_reasons.clone();
         let mut reports = Vec::new();
         for node in 0..self.pager.nodes.len() {
             let transport = self.pager.links.get(node).and_then(Option::as_ref);

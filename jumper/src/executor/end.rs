@@ -6,6 +6,7 @@ use eos_verbs::NodeId;
 
 use super::Executor;
 use crate::cluster::last_words;
+use crate::cluster::watchdog::Watchdog;
 use crate::jump::messages;
 use crate::say::say;
 use crate::{EXIT_OWN_ERROR, RunError};
@@ -40,10 +41,8 @@ impl Executor {
 
     /// The peers' part in this process's run is over.
     pub(crate) fn leave_peers(&mut self) {
-        let alarms = self.home.as_ref().and_then(|home| home.alarms.get());
-        if let Some(watchdog) = alarms.and_then(|alarms| alarms.watchdog.as_ref())
-            && !watchdog.disarm()
-        {
+        let disarmed = |home: &super::Home| home.alarms.lock().watchdogs.iter().all(Watchdog::disarm);
+        if !self.home.as_ref().is_none_or(disarmed) {
             // a peer was lost a moment ago: the watchdog is ending this process
             loop {
                 std::thread::park();

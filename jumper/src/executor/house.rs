@@ -4,8 +4,9 @@
 //! a call that may sleep. With one thread the lock is never contended, and costs two atomic instructions a trap. Lock order: there is
 //! no other lock. A signal handler that interrupts the runtime does not take it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use eos_pager::page::APP_END;
 
@@ -14,10 +15,16 @@ use super::{Executor, Next, Trap, Work, fail};
 use crate::RunError;
 use crate::gateway::{is_never_cut_short, syscall6};
 use crate::jump::recall::{KICK, Recall};
+use crate::newcomers::Newcomers;
 use crate::process::vfork;
 use crate::threads::Hosted;
 use crate::threads::crew::Sleep;
 use crate::traps::{bit, interruptible};
+
+/// How often a thread of the program yields before it enters all the same, where a thread of the runtime wants its turn; and how long
+/// that one sleeps between two tries.
+const TURN_YIELDS: u32 = 400;
+const TURN_RETRY: Duration = Duration::from_micros(50);
 
 /// One for each process of a run; lives as long as the process.
 pub struct House {
@@ -30,6 +37,10 @@ pub struct House {
     pub(crate) handled: AtomicU64,
     /// Calls execution home for signals.
     pub(crate) recall: Recall,
+    /// A thread of the runtime waits for its turn: it would find the lock taken all the time where the program does little but trap.
+    turn_wanted: AtomicBool,
+    /// Peers that wait to join.
+    pub(crate) newcomers: Newcomers,
 }
 
 impl House {
@@ -43,11 +54,19 @@ impl House {
             back: AtomicU32::new(0),
             handled: AtomicU64::new(0),
             recall,
+            turn_wanted: AtomicBool::new(false),
+            newcomers: Newcomers::default(),
         }
     }
 
     /// Enters: waits until no other thread is in. Not for handlers that have interrupted the runtime.
     pub fn enter(&self) -> MutexGuard<'_, Executor> {
+        for _ in 0..TURN_YIELDS {
+            if !self.turn_wanted.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::yield_now();
+        }
         // A thread that panicked has aborted the process, so there is no poison to see.
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,6 +74,29 @@ impl House {
     /// Enters if nobody else is in; for threads that are none of the program's.
     pub fn try_enter(&self) -> Option<MutexGuard<'_, Executor>> {
         self.executor.try_lock().ok()
+    }
+
+    /// Enters within `limit`, if that can be: threads of the program that are about to enter wait a moment. For threads that are none of
+    /// the program's.
+    pub fn enter_in_turn(&self, limit: Duration) -> Option<MutexGuard<'_, Executor>> {
+        let begin = Instant::now();
+        loop {
+            if let Some(executor) = self.try_enter() {
+                self.turn_wanted.store(false, Ordering::Relaxed);
+                return Some(executor);
+            }
+            if begin.elapsed() > limit {
+                self.turn_wanted.store(false, Ordering::Relaxed);
+                return None;
+            }
+            self.turn_wanted.store(true, Ordering::Relaxed);
+            std::thread::sleep(TURN_RETRY);
+        }
+    }
+
+    /// In a forked child, in which the runtime has no other threads.
+    pub(super) fn nobody_wants_a_turn(&self) {
+        self.turn_wanted.store(false, Ordering::Relaxed);
     }
 
     /// Handles one trap and returns when the program may go on here.
@@ -76,6 +118,9 @@ impl House {
         mut trap: Trap<'_>,
     ) {
         loop {
+            if self.newcomers.are_waiting() && !trap.thread.is_guest() && next.is_ok() {
+                next = executor.receive_newcomers(self).and(next);
+            }
             executor.note_late_peers(&self.recall);
             trap.thread.let_go();
             next = match next {

@@ -30,7 +30,7 @@ pub(crate) use self_exe::is_own_exe;
 pub(crate) use system_call::Done;
 
 use std::ffi::CString;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use eos_pager::error::PagerError;
@@ -40,11 +40,14 @@ use eos_policy::torture::Torture;
 use eos_verbs::NodeId;
 
 use crate::RunError;
+use crate::compress::Compress;
 use crate::config::RunOptions;
+use crate::demand::Demands;
 use crate::forward::Staging;
 use crate::give_back::GivesBack;
 use crate::jump::recall::{self, Recall};
 use crate::memory::{Attached, Brk};
+use crate::newcomers::Acquaintance;
 use crate::own_fds::OwnFds;
 use crate::peers::Alarms;
 use crate::proc_view::numbers::Resident;
@@ -122,7 +125,7 @@ pub struct Home {
     /// When the program's first instruction ran.
     pub started: Instant,
     /// What is known of the peers since they have joined; empty without peers.
-    pub alarms: Arc<OnceLock<Alarms>>,
+    pub alarms: Arc<Alarms>,
     /// Called once with the statistics before the process ends.
     pub report: Option<Report>,
     /// Where the run is recorded.
@@ -187,6 +190,14 @@ pub struct Executor {
     pub governed: bool,
     /// What peers get back while the program executes here.
     pub(crate) gives_back: GivesBack,
+    /// What peers want back.
+    pub(crate) demands: Demands,
+    /// On a peer: what it needs to meet newcomers.
+    pub(crate) acquaintance: Option<Acquaintance>,
+    /// Whether execution ever leaves home.
+    pub(crate) jumps: bool,
+    /// Where pages are compressed.
+    pub(crate) compress: Compress,
     /// Say more on standard error.
     pub verbose: bool,
     /// Calls refused so far, so that each is named once.
@@ -226,6 +237,10 @@ impl Executor {
             hot_bytes: Vec::with_capacity(32 << 10),
             governed: false,
             gives_back: GivesBack::default(),
+            demands: Demands::new(terms.peers_ask),
+            acquaintance: None,
+            jumps: terms.jumps(),
+            compress: terms.compress,
             verbose: terms.verbose,
             refused: Vec::new(),
         }
@@ -257,7 +272,7 @@ impl Executor {
             return self.park(trap).map(|()| Next::Resume);
         }
         if trap.signal == recall::KICK && !self.at_home() {
-            let wanted = recall::heard() > self.recalls_answered;
+            let wanted = recall::heard() > self.recalls_answered || self.is_to_leave();
             return Ok(if wanted { Next::Jump(NodeId::HOME) } else { Next::Resume });
         }
         self.record()?;
@@ -277,15 +292,15 @@ impl Executor {
         }
         self.set_doors(recall);
         self.nodes_known = self.pager.nodes.len();
-        let alarms = self.home.as_ref().and_then(|home| home.alarms.get());
-        let late = alarms.and_then(|alarms| alarms.late_fds.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let late = self.home.as_ref().and_then(|home| home.alarms.lock().late_fds.take());
         self.own_fds.extend(late.unwrap_or_default());
     }
 
     /// Tells where execution can be called home from.
     pub(crate) fn set_doors(&self, recall: &Recall) {
-        let alarms = self.home.as_ref().and_then(|home| home.alarms.get());
-        recall.set_doors(alarms.map_or(&[], |alarms| &alarms.doors));
+        if let Some(home) = &self.home {
+            recall.set_doors(&home.alarms.lock().doors);
+        }
     }
 
     /// In a forked child: the peers were the parent's.

@@ -128,6 +128,7 @@ impl House {
     /// In a forked child.
     pub(crate) fn nobody_is_back(&self) {
         self.back.store(0, Ordering::SeqCst);
+        self.nobody_wants_a_turn();
     }
 }
 

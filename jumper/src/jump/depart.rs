@@ -106,6 +106,7 @@ impl Executor {
         self.events = header.events.get();
         self.recalls_answered = header.recalls.get();
         self.arrival = Arrival::default();
+        self.forget_to_leave();
         if self.at_home() {
             trap.frame.set_signal_mask(crate::executor::signals::kernel_mask(trap.thread.signals.mask));
         }

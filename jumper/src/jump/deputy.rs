@@ -29,7 +29,7 @@ impl Executor {
     /// Has home carry a call out, in as many rounds as its buffers need. The program goes home itself if the call cannot
     /// be shipped.
     pub(crate) fn forward_call(&mut self, call: &'static Call, args: [u64; 6], caller: u32) -> Result<Done, RunError> {
-        self.gives_back.look_if_due(&mut self.pager)?;
+        self.look_if_due()?;
         let mut done = 0;
         loop {
             let mut request = std::mem::take(&mut self.outbox);

@@ -28,6 +28,15 @@ pub const SLEEPER: u8 = 26;
 /// Home has it.
 pub const SLEEPER_REPLY: u8 = 27;
 
+/// Home to a parked worker: another peer joins ([`Introduction`](crate::cluster::messages::Introduction)).
+pub const NEWCOMER: u8 = 28;
+/// Whether the worker is linked to it: a link's report, or why not (postcard).
+pub const NEWCOMER_REPLY: u8 = 29;
+/// The newcomer that was met last is a node from now on (1), or does not come (0).
+pub const SEATED: u8 = 30;
+/// The worker has heard it.
+pub const SEATED_REPLY: u8 = 31;
+
 pub use crate::clock_page::WireReadings;
 
 use eos_policy::adaptive::LUGGAGE_WORDS;

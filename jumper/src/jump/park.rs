@@ -26,14 +26,18 @@ impl Executor {
     pub(super) fn await_execution(&mut self, trap: &mut Trap<'_>) -> Result<(), RunError> {
         trap.thread.pending.clear_halt();
         let signals_come = self.at_home() && trap.thread.handled() != 0;
-        if signals_come {
-            // A handler calls execution home.
+        if self.at_home() {
+            // A handler calls execution home, and so does a peer that waits to join.
             trap.thread.house.recall.set_away(true);
+        }
+        if signals_come {
             change_mask(libc::SIG_SETMASK, kernel_mask(trap.thread.signals.mask));
         }
         let arrived = self.serve_until_execution_comes(trap);
         if signals_come {
             change_mask(libc::SIG_BLOCK, kernel_mask(trap.thread.handled()));
+        }
+        if self.at_home() {
             trap.thread.house.recall.set_away(false);
         }
         arrived
@@ -65,6 +69,8 @@ impl Executor {
         match message.first() {
             Some(&messages::CALL) if self.at_home() => self.serve_call(from, &message[1..], thread),
             Some(&messages::SLEEPER) if self.at_home() => self.take_sleeper(from, &message[1..]),
+            Some(&messages::NEWCOMER) if from == NodeId::HOME => self.meet_newcomer(&message[1..]),
+            Some(&messages::SEATED) if from == NodeId::HOME => self.seat_newcomer(&message[1..]),
             Some(&messages::STATS) => {
                 let counters = self.counters();
                 let bytes =

@@ -129,10 +129,15 @@ fn hear(mut sign_of_life: UnixStream) {
     let mut number = [0; 8];
     while sign_of_life.read_exact(&mut number).is_ok() {
         HEARD.fetch_max(u64::from_le_bytes(number), Ordering::AcqRel);
-        for host in HOSTS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // SAFETY: a system call without pointers; the threads live as long as the process.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), *host, KICK) };
-        }
+        kick();
+    }
+}
+
+/// Interrupts the program, if it is here, so that it looks whether it is to go.
+pub fn kick() {
+    for host in HOSTS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // SAFETY: a system call without pointers; the threads live as long as the process.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), *host, KICK) };
     }
 }
 

@@ -21,10 +21,6 @@ impl Executor {
                 | libc::MADV_SEQUENTIAL
                 | libc::MADV_COLD
                 | libc::MADV_PAGEOUT
-                | libc::MADV_DONTFORK
-                | libc::MADV_DOFORK
-                | libc::MADV_WIPEONFORK
-                | libc::MADV_KEEPONFORK
                 | libc::MADV_DONTDUMP
                 | libc::MADV_DODUMP
                 | libc::MADV_HUGEPAGE
@@ -33,6 +29,12 @@ impl Executor {
                 | libc::MADV_UNMERGEABLE
                 | libc::MADV_COLLAPSE
         );
+        if matches!(advice, libc::MADV_DONTFORK | libc::MADV_DOFORK) {
+            // A child has the memory too, and need not look at it. Without it, it would differ from its own page table.
+            let mapped = self.pager.layout.require_mapped(range.addresses());
+            return mapped.map(|()| Answer::Value(0)).map_err(|_| SpaceError::Errno(libc::ENOMEM));
+        }
+        // `MADV_WIPEONFORK` is refused, as by old kernels: who asks for it must not find its parent's bytes.
         if !(empties || pages_wanted || hints || advice == libc::MADV_REMOVE) {
             return Err(SpaceError::Errno(libc::EINVAL));
         }

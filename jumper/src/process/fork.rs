@@ -21,6 +21,7 @@ use crate::RunError;
 use crate::clock_page;
 use crate::cluster::nursery;
 use crate::cluster::signal_set::SignalsBlocked;
+use crate::demand::Demands;
 use crate::executor::{Done, Executor, Tally, Trap};
 use crate::give_back::GivesBack;
 use crate::low_fds::{LowFds, RaisedLimit, to_high};
@@ -133,6 +134,7 @@ impl Executor {
         // The governor has stayed with the parent; the child keeps the budget that it was born with.
         self.governed = false;
         self.gives_back = GivesBack::default();
+        self.demands = Demands::default();
         self.threads = 1;
         self.first_thread_status = None;
         self.advisor = crate::worker::advisor(terms.jump);

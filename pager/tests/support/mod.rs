@@ -5,6 +5,7 @@ pub mod peer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use eos_pager::demand::Progress;
 use eos_pager::error::PagerError;
 use eos_pager::kernel::OwnMemory;
 use eos_pager::layout::Prot;
@@ -15,6 +16,7 @@ use eos_verbs::{NodeId, Region, TransportKind};
 use peer::{Answer, Peer};
 
 pub const PEER: NodeId = NodeId(1);
+pub const SECOND: NodeId = NodeId(2);
 pub const READ_WRITE: Prot = Prot::READ.union(Prot::WRITE);
 
 /// Pages of the stretch of addresses that each rig has for itself (1 GiB).
@@ -28,6 +30,8 @@ pub struct Terms {
     pub limit: u64,
     /// Pages that the peer grants in all.
     pub peer: u64,
+    /// Pages that a second peer grants; 0: there is none.
+    pub second: u64,
     /// The peer may execute, so it must be told of every change.
     pub peer_executes: bool,
     pub elastic: bool,
@@ -38,7 +42,15 @@ pub struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { limit: 256, peer: 4096, peer_executes: false, elastic: true, wire: TransportKind::Shm, answer: None }
+        Self {
+            limit: 256,
+            peer: 4096,
+            second: 0,
+            peer_executes: false,
+            elastic: true,
+            wire: TransportKind::Shm,
+            answer: None,
+        }
     }
 }
 
@@ -48,12 +60,15 @@ pub struct Rig {
     base: u64,
     memory: OwnMemory,
     peer: Peer,
+    second: Option<Peer>,
 }
 
 impl Rig {
     pub fn new(terms: Terms) -> Self {
         let region = Region::new(PAGE_SIZE as usize).expect("a region");
-        let (peer, link) = Peer::start(terms.wire, &region, terms.peer, terms.answer);
+        let (peer, link) = Peer::start(1, terms.wire, &region, terms.peer, terms.answer);
+        let (second, second_link) =
+            (terms.second > 0).then(|| Peer::start(2, terms.wire, &region, terms.second, None)).unzip();
         let book = |name: &str, executes, limit| NodeBook {
             name: name.into(),
             executes,
@@ -61,11 +76,16 @@ impl Rig {
             limit,
             exhausted: limit > 0,
             slab: 0,
+            owed: 0,
         };
         let pager = Pager::new(PagerSetup {
             me: NodeId::HOME,
-            nodes: vec![book("home", true, terms.limit), book("peerb", terms.peer_executes, 0)],
-            links: vec![None, Some(link)],
+            nodes: [("home", true, terms.limit), ("peerb", terms.peer_executes, 0), ("peerc", false, 0)]
+                .into_iter()
+                .take(if second.is_some() { 3 } else { 2 })
+                .map(|(name, executes, limit)| book(name, executes, limit))
+                .collect(),
+            links: [None, Some(link)].into_iter().chain(second_link.map(Some)).collect(),
             region,
             lender: Box::new(LendsNothing),
             ring_pages: terms.limit as usize + 64,
@@ -73,7 +93,7 @@ impl Rig {
         });
         let base = STRETCHES_FROM + STRETCH * STRETCHES.fetch_add(1, Ordering::Relaxed);
         let memory = OwnMemory::open().expect("/proc");
-        Self { pager: pager.expect("userfaultfd"), base, memory, peer }
+        Self { pager: pager.expect("userfaultfd"), base, memory, peer, second }
     }
 
     /// The page `index` of the stretch.
@@ -194,6 +214,15 @@ impl Rig {
 }
 
 impl Rig {
+    /// The peer wants so many slabs back, and home has asked.
+    pub fn peer_wants(&mut self, slabs: u64) {
+        // What went back before has come.
+        self.pager.ask_demand(PEER, Progress::Idle).expect("asked");
+        self.peer.owed.store(slabs, Ordering::Relaxed);
+        self.pager.ask_demand(PEER, Progress::Idle).expect("asked");
+        assert_eq!(self.pager.nodes[1].owed, slabs);
+    }
+
     /// Every mapping of the kernel that is the pager's is registered with userfaultfd (`um` in proc_pid_smaps(5)).
     pub fn check_registration(&self) {
         let smaps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");

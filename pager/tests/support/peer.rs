@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use eos_pager::demand::{DEMAND, DEMAND_REPLY};
 use eos_pager::fetch::FETCH;
 use eos_pager::slabs::{GIVE_BACK, LEASE, LEASE_REPLY};
 use eos_verbs::{Mailbox, NodeId, PAGE, PeerName, QueuePair, Region, TransportKind, Wires, connect_pair};
@@ -27,6 +28,8 @@ const GARBAGE: u8 = 0xA5;
 /// A running peer; ends when dropped.
 pub struct Peer {
     pub store: Store,
+    /// Slabs that it wants back; as long as there are any it lends none.
+    pub owed: Arc<AtomicU64>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,6 +37,7 @@ pub struct Peer {
 impl Peer {
     /// A peer that grants `pages` in all, and home's end of the link to it.
     pub fn start(
+        node: u8,
         wire: TransportKind,
         home: &Arc<Region>,
         pages: u64,
@@ -44,14 +48,17 @@ impl Peer {
         let end = Arc::clone(&ends);
         let store = Store::default();
         let pages_there = Arc::clone(&store);
+        let owed = Arc::new(AtomicU64::new(0));
+        let wanted = Arc::clone(&owed);
         let thread = thread::spawn(move || {
             let region = Region::new((pages.max(1) as usize) * PAGE).expect("a region");
-            let link = join(1, 0, false, far, &region);
-            let lends = Lends { lent: vec![false; pages.div_ceil(SLAB) as usize], pages, region };
+            let link = join(node, 0, false, far, &region);
+            let lent = vec![false; pages.div_ceil(SLAB) as usize];
+            let lends = Lends { lent, pages, region, owed: wanted };
             serve(link, &end, answer, lends, &pages_there);
         });
-        let link = join(0, 1, true, near, home);
-        (Self { store, ends, thread: Some(thread) }, link)
+        let link = join(0, node, true, near, home);
+        (Self { store, owed, ends, thread: Some(thread) }, link)
     }
 }
 
@@ -83,6 +90,7 @@ fn serve(link: Box<dyn QueuePair>, end: &AtomicBool, mut answer: Option<Answer>,
                         drop(link.send(&[&reply]));
                     }
                     Some(&GIVE_BACK) => lends.take_back(&message),
+                    Some(&DEMAND) => drop(link.send(&[&lends.demand()])),
                     Some(&FETCH) => drop(link.send(&[&taken_from(store, &message)])),
                     // Home has served a request that a test made up.
                     Some(&FETCH_REPLY) => {}
@@ -109,6 +117,7 @@ struct Lends {
     lent: Vec<bool>,
     pages: u64,
     region: Arc<Region>,
+    owed: Arc<AtomicU64>,
 }
 
 impl Lends {
@@ -117,7 +126,15 @@ impl Lends {
         (first, SLAB.min(self.pages - first))
     }
 
+    fn demand(&self) -> Vec<u8> {
+        let owed = self.owed.load(Ordering::Relaxed);
+        [&[DEMAND_REPLY][..], &owed.to_le_bytes(), &[0; 8]].concat()
+    }
+
     fn lend(&mut self) -> Vec<u8> {
+        if self.owed.load(Ordering::Relaxed) > 0 {
+            return lease_reply(0, 0);
+        }
         let Some(index) = self.lent.iter().position(|lent| !lent) else {
             return lease_reply(0, 0);
         };
@@ -136,6 +153,7 @@ impl Lends {
             "a slab that is lent"
         );
         self.lent[index] = false;
+        let _ = self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |owed| owed.checked_sub(1));
         // SAFETY: inside the region; home says that it does not use these slots.
         unsafe { self.region.base().add(first as usize * PAGE).write_bytes(GARBAGE, count as usize * PAGE) };
     }

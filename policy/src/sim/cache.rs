@@ -7,6 +7,7 @@
 
 use super::accesses::Accesses;
 use super::queue::Queue;
+use crate::queues::{Queues, Verdict};
 
 /// What replaying came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,6 +36,8 @@ pub enum CachePolicy {
     SecondChance(u8),
     /// T. Johnson, D. Shasha, 2Q, 1994: a quarter for pages that came once, ghosts of half the memory, the rest as second chance.
     TwoQueues,
+    /// What the pager does ([`Queues`]): no page is ever unmapped before it leaves; who comes back soon stays longer.
+    ComesBack,
     /// J. Yang and others, FIFO Queues are All You Need for Cache Eviction, 2023: a tenth for newcomers, two bits of frequency.
     S3Fifo,
     /// Y. Zhang and others, SIEVE is Simpler than LRU, 2024.
@@ -47,12 +50,13 @@ pub enum CachePolicy {
 
 impl CachePolicy {
     /// All of them, in the order of tables.
-    pub const ALL: [CachePolicy; 9] = [
+    pub const ALL: [CachePolicy; 10] = [
         CachePolicy::Fifo,
         CachePolicy::SecondChance(1),
         CachePolicy::SecondChance(4),
         CachePolicy::SecondChance(8),
         CachePolicy::TwoQueues,
+        CachePolicy::ComesBack,
         CachePolicy::S3Fifo,
         CachePolicy::Sieve,
         CachePolicy::Lru,
@@ -68,6 +72,7 @@ impl CachePolicy {
             CachePolicy::SecondChance(4) => "second-chance-25%",
             CachePolicy::SecondChance(_) => "second-chance-50%",
             CachePolicy::TwoQueues => "2q",
+            CachePolicy::ComesBack => "comes-back",
             CachePolicy::S3Fifo => "s3-fifo",
             CachePolicy::Sieve => "sieve",
             CachePolicy::Lru => "lru",
@@ -86,6 +91,7 @@ impl CachePolicy {
     pub fn replay(self, accesses: &Accesses, capacity: usize) -> Faults {
         let capacity = capacity.max(16);
         match self {
+            CachePolicy::ComesBack => comes_back(accesses, capacity),
             CachePolicy::Lru => lru(accesses, capacity),
             CachePolicy::Optimum => super::optimum::replay(accesses, capacity),
             _ => Cache::new(self, accesses.pages(), capacity).replay(accesses),
@@ -107,6 +113,26 @@ fn lru(accesses: &Accesses, capacity: usize) -> Faults {
             }
         }
         queue.push(access.page);
+    }
+    faults
+}
+
+fn comes_back(accesses: &Accesses, capacity: usize) -> Faults {
+    let mut faults = Faults::default();
+    let (mut seen, mut here) = (vec![false; accesses.pages()], vec![false; accesses.pages()]);
+    let mut queues = Queues::new(capacity);
+    for access in &accesses.list {
+        let page = access.page as usize;
+        if here[page] {
+            continue;
+        }
+        faults.wire += u64::from(std::mem::replace(&mut seen[page], true));
+        if queues.len() == capacity
+            && let Some(victim) = queues.next_victim(|_| Verdict::Evict)
+        {
+            here[victim as usize] = false;
+        }
+        here[page] = queues.come(page as u64, |_| true).is_ok();
     }
     faults
 }

@@ -37,6 +37,11 @@ pub enum Purpose {
     },
     /// Only tell who and what you are.
     Probe,
+    /// An operator asks or tells something.
+    Order {
+        /// Opaque here.
+        payload: Vec<u8>,
+    },
 }
 
 /// The answer to a [`Hello`].
