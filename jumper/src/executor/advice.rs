@@ -3,6 +3,7 @@
 use eos_pager::page::PageNumber;
 use eos_policy::NODES;
 use eos_policy::adaptive::{Luggage, Totals, View};
+use eos_policy::advisor::Advisor;
 use eos_verbs::NodeId;
 
 use super::Executor;
@@ -24,7 +25,10 @@ impl Executor {
 
     /// How many pages had better come at once from `from`.
     pub(super) fn gathers(&self, from: NodeId) -> u32 {
-        self.advisor.gathers(&self.view(), from.0)
+        match &self.advisor {
+            Advisor::Fixed(_) => 1,
+            Advisor::Adaptive(adaptive) => adaptive.gathers(&self.view(), from.0),
+        }
     }
 
     /// A fault has been served.
