@@ -94,7 +94,10 @@ fn log_of(daemon: Daemon) -> String {
 
 fn all_comes_back(options: &str, threads: &str) {
     let mut scene = scene(150, threads, &["192M", "256M"], &format!("--memory 32M {options}"), 128 * MIB);
-    wait_long("pages are there", || offered(&scene.daemons[0]) > 60 * MIB);
+    // Where execution stays at home all that is lent fills. Where it jumps the pages may be resident on the peer, and not in what it lends.
+    if options.contains("never") {
+        wait_long("pages are there", || offered(&scene.daemons[0]) > 60 * MIB);
+    }
     let begin = Instant::now();
     let outcome = lend(&scene.daemons[0], "--memory 0");
     let took = begin.elapsed();
