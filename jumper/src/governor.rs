@@ -166,13 +166,19 @@ fn answer_demands(house: &House) -> bool {
     was_here
 }
 
-/// Peers that wait to join: the program may not trap for long.
+/// Peers that wait to join: the program may not trap for long, or execute elsewhere. Then it is called home, where it looks. The watching thread
+/// cannot call: it has no descriptors but its own.
 fn receive_newcomers(house: &House) {
-    if house.newcomers.are_waiting()
-        && let Some(mut executor) = patient(house)
-        && let Err(error) = executor.receive_newcomers(house)
-    {
-        executor.fail(&error);
+    if !house.newcomers.are_waiting() {
+        return;
+    }
+    match house.enter_in_turn(LOOK_PATIENCE) {
+        Some(mut executor) => {
+            if let Err(error) = executor.receive_newcomers(house) {
+                executor.fail(&error);
+            }
+        }
+        None => house.recall.call(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Peers of a run: joined before the program starts, or when it needs more memory than its budget.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,7 +38,7 @@ pub struct AlarmState {
     /// Descriptors that were opened for peers that joined late; taken once.
     pub late_fds: Option<OwnFds>,
     /// The peers themselves. It lives as long as the process: the daemons and children take its end for the end of the run.
-    pub cluster: Option<Cluster>,
+    pub cluster: Option<ManuallyDrop<Cluster>>,
 }
 
 impl Alarms {
@@ -187,7 +188,7 @@ impl Peers {
         state.doors = cluster.doors()?;
         state.watchdogs.push(watchdog(watched)?);
         state.transport_reasons = cluster.peers.iter().map(|peer| peer.transport_reason.clone()).collect();
-        state.cluster = Some(cluster);
+        state.cluster = Some(ManuallyDrop::new(cluster));
         Ok(())
     }
 }

@@ -28,9 +28,6 @@ use eos_verbs::session::{ClusterKey, Purpose};
 const LOOK: Duration = Duration::from_secs(1);
 /// Until a host that did not answer, or could not join, is called again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Between two calls that bring the program home, and how many there are.
-const CALL: Duration = Duration::from_millis(100);
-const CALLS: u32 = 8;
 
 const STACK_BYTES: usize = 1 << 20;
 
@@ -95,14 +92,6 @@ impl Watching {
         if now.is_some() && (now != self.seen || due) {
             (self.seen, self.again) = (now, None);
             self.read();
-        }
-        for _ in 0..CALLS {
-            if !self.house.newcomers.are_waiting() {
-                break;
-            }
-            // Only while execution is away; it comes home, and who comes home looks.
-            self.house.recall.call();
-            thread::sleep(CALL);
         }
     }
 
