@@ -185,7 +185,7 @@ fn what_the_program_executes_later_knows_the_new_peer() {
     let first = Daemon::local("64M", None);
     let second = Daemon::local("192M", None);
     let hosts = hosts_file(folder.path(), &[&first.address]);
-    let go_on = folder.path().join("go on");
+    let go_on = folder.path().join("go");
     let keeps = fixture("keeps");
     let script = format!("while [ ! -e {0} ]; do sleep 0.05; done; exec {1} 120 / 1", go_on.display(), keeps.display());
     let program = Program::new("/bin/sh", &["-c", &script]);

@@ -169,6 +169,7 @@ fn answer_demands(house: &House) -> bool {
 /// Peers that wait to join: the program may not trap for long, or execute elsewhere. Then it is called home, where it looks. The watching thread
 /// cannot call: it has no descriptors but its own.
 fn receive_newcomers(house: &House) {
+    house.newcomers.remind();
     if !house.newcomers.are_waiting() {
         return;
     }

@@ -24,8 +24,12 @@ impl Executor {
     /// # Errors
     /// A wire of the run failed.
     pub(crate) fn receive_newcomers(&mut self, house: &House) -> Result<(), RunError> {
+        if !self.at_home() {
+            return Ok(());
+        }
         // As long as peers have not been looked for at all, nobody can be linked to them.
-        if !self.at_home() || self.pager.is_to_stretch() {
+        if self.pager.is_to_stretch() {
+            house.newcomers.put_off().into_iter().for_each(|spec| self.is_known(spec));
             return Ok(());
         }
         for errand in house.newcomers.take() {
@@ -42,11 +46,17 @@ impl Executor {
         Ok(())
     }
 
-    /// Programs that this one executes or forks know the peer too.
     fn is_joined(&mut self, spec: HostSpec) {
         let name = &self.pager.nodes[self.pager.nodes.len() - 1].name;
         say(format_args!("{name} has joined as node {}", self.pager.nodes.len() - 1));
-        if let Some(PeerChoice::Hosts(hosts)) = self.home.as_mut().map(|home| &mut home.options.peers) {
+        self.is_known(spec);
+    }
+
+    /// Programs that this one executes or forks know the peer too.
+    fn is_known(&mut self, spec: HostSpec) {
+        if let Some(PeerChoice::Hosts(hosts)) = self.home.as_mut().map(|home| &mut home.options.peers)
+            && !hosts.iter().any(|host| same_daemon(host, &spec))
+        {
             hosts.push(spec);
         }
     }

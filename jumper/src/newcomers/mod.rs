@@ -58,6 +58,25 @@ impl Newcomers {
         std::mem::take(&mut queue.errands)
     }
 
+    /// The hosts that are to join, which wait on until somebody [reminds](Self::remind).
+    fn put_off(&self) -> Vec<HostSpec> {
+        let queue = self.lock();
+        self.waiting.store(false, Ordering::Release);
+        let joins = queue.errands.iter().filter_map(|errand| match errand {
+            Errand::Join(spec, _) => Some(spec.clone()),
+            Errand::Retire(..) => None,
+        });
+        joins.collect()
+    }
+
+    /// What was put off is to be looked at again.
+    pub(crate) fn remind(&self) {
+        let queue = self.lock();
+        if !queue.errands.is_empty() {
+            self.waiting.store(true, Ordering::Release);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
