@@ -52,7 +52,7 @@ impl Executor {
         let luggage = self.advisor.leave(&view, &totals, advised);
         if self.verbose {
             let why = if advised { "pulls cost more" } else { "home must do what the program asks" };
-            say(format_args!("node {} jumps ({why}) with {luggage:?}", view.me));
+            say(format_args!("execution leaves node {}: {why}", view.me));
         }
         luggage
     }
