@@ -71,7 +71,8 @@ impl<'a> Runner<'a> {
     fn make_networks(&mut self) -> Result<(), FiguresError> {
         let nodes = self.options.nodes.iter().copied().max().unwrap_or(2);
         for &link in self.options.links.iter().filter(|link| link.rate().is_some()) {
-            match Network::up(link, nodes, &self.eos, self.options.size * 2, self.stop) {
+            // The worker of the run before may hold its memory for a moment longer.
+            match Network::up(link, nodes, &self.eos, self.options.size * 4, self.stop) {
                 Ok(network) => {
                     if let Some(rate) = noted(network.stream(), &mut self.missing.streams, link)? {
                         self.streams.insert(link, rate);
