@@ -12,7 +12,7 @@ use tracer::{Calls, trace};
 
 /// N, the count of pulls.
 const COUNT: u64 = 50;
-/// N, the count of rounds of a jump there and one back. With many, pages that come along settle where they are wanted, and nobody jumps.
+/// N, the count of rounds of a jump there and one back: 2N rounds go to all places that the fixture has.
 const ROUNDS: u64 = 7;
 
 /// What one run has counted: system calls between the last two marks, and the statistics.
