@@ -89,14 +89,14 @@ const PULLS: i64 = COUNT.cast_signed();
 
 #[test]
 fn over_shm_a_pull_is_one_copy_and_the_return_from_the_signal() {
-    let more = Difference::between("pulls", COUNT, "--jump never --transport shm");
+    let more = Difference::between("pulls", COUNT, "--jump never --prefetch off --transport shm");
     assert_eq!((more.number("/pulls"), more.number("/pushes")), (COUNT, 0));
     assert_eq!(more.calls(&[]), [("UFFDIO_COPY", PULLS), ("rt_sigreturn", PULLS)]);
 }
 
 #[test]
 fn over_tcp_a_pull_is_one_request_and_nothing_else_but_waiting_for_the_answer() {
-    let more = Difference::between("pulls", COUNT, "--jump never --transport tcp");
+    let more = Difference::between("pulls", COUNT, "--jump never --prefetch off --transport tcp");
     assert_eq!((more.number("/pulls"), more.number("/pushes")), (COUNT, 0));
     let waiting = ["recv", "poll", "ppoll", "sched_yield"];
     assert_eq!(more.calls(&waiting), [("UFFDIO_COPY", PULLS), ("rt_sigreturn", PULLS), ("sendto", PULLS)]);
@@ -105,7 +105,7 @@ fn over_tcp_a_pull_is_one_request_and_nothing_else_but_waiting_for_the_answer() 
 #[test]
 #[ignore = "needs an RDMA device: scripts/rxe-test runs it"]
 fn over_rdma_a_pull_is_one_read_and_posting_it_is_all_the_provider_is_asked_for() {
-    let more = Difference::between("pulls", COUNT, "--jump never --transport rdma");
+    let more = Difference::between("pulls", COUNT, "--jump never --prefetch off --transport rdma");
     assert_eq!((more.number("/pulls"), more.number("/pushes")), (COUNT, 0));
     assert_eq!(more.number("/work_requests/reads"), COUNT);
     assert_eq!((more.number("/work_requests/writes"), more.number("/work_requests/sends")), (0, 0));

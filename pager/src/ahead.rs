@@ -73,6 +73,11 @@ impl Pager {
         self.ahead.on = on;
     }
 
+    /// Whether pages may come that nobody has asked for.
+    pub(crate) fn comes_unasked(&self) -> bool {
+        self.ahead.on
+    }
+
     /// The faults that follow are of this thread, and `most` pages may come along with the next.
     pub fn asks(&mut self, thread: u32, most: u64) {
         self.ahead.thread = thread;

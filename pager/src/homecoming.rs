@@ -24,7 +24,7 @@ impl Pager {
     /// Pages that could come home without any having to go.
     #[must_use]
     pub fn room_at_home(&self) -> u64 {
-        if self.me == NodeId::HOME { self.room_here() } else { 0 }
+        if self.me == NodeId::HOME && self.comes_unasked() { self.room_here() } else { 0 }
     }
 
     /// Pages that other nodes hold, copies of clean ones included.
