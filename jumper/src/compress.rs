@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use eos_policy::packing::{self, Packing, Trial};
+use eos_verbs::packing::Always;
 use eos_verbs::{PackRule, QueuePair, Way};
 use serde::{Deserialize, Serialize};
 
@@ -56,23 +57,4 @@ fn direction(way: Way) -> packing::Way {
         Way::Read => packing::Way::Read,
         Way::Write => packing::Way::Write,
     }
-}
-
-/// Compresses everything, and asks for nothing: no clock, so that a tortured run does the same again.
-struct Always;
-
-impl PackRule for Always {
-    fn packs(&self, _way: Way) -> bool {
-        true
-    }
-
-    fn is_due(&mut self, _way: Way, _bytes: usize) -> bool {
-        false
-    }
-
-    fn link_carries(&mut self, _way: Way, _bytes_per_s: Option<u64>) -> bool {
-        false
-    }
-
-    fn tried(&mut self, _way: Way, _raw: usize, _packed: usize, _cost: Duration) {}
 }

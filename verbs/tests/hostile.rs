@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{End, REGION, tcp_streams, within};
-use eos_verbs::{NodeId, PAGE, PackRule, PeerName, Region, VerbsError, Way, Wires, connect_pair};
+use eos_verbs::packing::Always;
+use eos_verbs::{NodeId, PAGE, PeerName, Region, VerbsError, Wires, connect_pair};
 use proptest::prelude::*;
 
 /// The hostile end: three raw sockets, announced as node 0 that initiates.
@@ -176,24 +177,6 @@ fn a_block_that_makes_no_sense_is_refused_and_not_placed() {
             assert_eq!(end.bytes(0, 100), [0; 100]);
         }
     });
-}
-
-struct Always;
-
-impl PackRule for Always {
-    fn packs(&self, _way: Way) -> bool {
-        true
-    }
-
-    fn is_due(&mut self, _way: Way, _bytes: usize) -> bool {
-        false
-    }
-
-    fn link_carries(&mut self, _way: Way, _bytes_per_s: Option<u64>) -> bool {
-        false
-    }
-
-    fn tried(&mut self, _way: Way, _raw: usize, _packed: usize, _cost: Duration) {}
 }
 
 #[test]

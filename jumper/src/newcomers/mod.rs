@@ -1,7 +1,7 @@
 //! Peers that are added to a running program: a line that appears in its hosts file.
 //!
 //! A thread at home watches the file ([`watch`]) and calls the daemon of a new line, without anybody waiting. If it answers, the host
-//! waits here until the program executes at home, where it is called for that; then it joins, between two of the program's
+//! waits here until the program executes at home, where the governor calls it; then it joins, between two of the program's
 //! instructions ([`join`]): a worker is started there, home and all other workers are linked to it, and only when all links are up
 //! does anybody count it as a node. Whatever fails before leaves everything as it was.
 
