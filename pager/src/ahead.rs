@@ -1,6 +1,6 @@
 //! Prefetch: the pages that come along with one that is pulled, and those that are asked for ahead of time.
 //!
-//! [`Prefetcher`] says how many and at which distance; here it is seen to that nothing else comes: only pages in slots of the same node and of
+//! [`Prefetcher`] says how many and where; here it is seen to that nothing else comes: only pages in slots of the same node and of
 //! the same area as the one that is asked for, at most an eighth of the budget, and no more than the executor allows.
 //! Consecutive slots are one READ, all READs of a window are posted before the first is waited for, and neighbours are
 //! installed by one `UFFDIO_COPY`.
@@ -8,10 +8,10 @@
 //! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it. Where the program writes, and has used the window before, all of this one comes
 //! writable. What is *announced* is read ahead by the queue pair and touches no entry: it stays where it is until a fault asks for it.
 
-use eos_policy::prefetch::{Advice, Prefetcher};
+use eos_policy::prefetch::{Advice, Prefetcher, Way};
 use eos_verbs::NodeId;
 
-use crate::entry::{SlotRef, State};
+use crate::entry::{Entry, SlotRef, State};
 use crate::error::PagerError;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::Pager;
@@ -23,6 +23,9 @@ pub(crate) const WINDOW_PAGES: u64 = 64;
 
 /// A window takes at most one part in this many of the budget.
 const BUDGET_SHARE: u64 = 8;
+
+/// Pages whose order is remembered, in multiples of those that may be here. A way through more is forgotten before it is gone again.
+const HISTORY: usize = 3;
 
 /// A page of a window, and where it comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,9 +55,10 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    pub(crate) fn new() -> Self {
+    /// For a node on which at most `pages` are resident.
+    pub(crate) fn new(pages: usize) -> Self {
         Self {
-            prefetcher: Prefetcher::new(WINDOW_PAGES as u32),
+            prefetcher: Prefetcher::new(WINDOW_PAGES as u32, pages.saturating_mul(HISTORY)),
             on: true,
             thread: 0,
             most: u64::MAX,
@@ -107,7 +111,7 @@ impl Pager {
         self.ahead.known_end = end;
     }
 
-    /// Puts the window around `page`, which is in `slot`, together; ascending, the page itself included. What follows it is announced.
+    /// Puts the window around `page`, which is in `slot`, together; in ascending order or in that of the trail, the page itself included. What follows it is announced.
     pub(crate) fn plan_window(&mut self, page: PageNumber, slot: SlotRef, write: bool) -> Result<u64, PagerError> {
         let protection = if write { Protection::Writable } else { Protection::WriteProtected };
         self.ahead.window.clear();
@@ -117,10 +121,13 @@ impl Pager {
         }
         let known = self.ahead.known_end.map(|end| end.0.saturating_sub(page.0));
         let advice = match known {
-            Some(pages) => Advice { stride: 1, now: pages.clamp(1, WINDOW_PAGES) as u32 - 1, ahead: 0, proven: true },
+            Some(pages) => {
+                let way = Way::Stride { at: page.0, stride: 1 };
+                Advice { way, now: pages.clamp(1, WINDOW_PAGES) as u32 - 1, ahead: 0, proven: true }
+            }
             None => self.ahead.prefetcher.on_fault(self.ahead.thread, page.0),
         };
-        if advice.stride != 0 && self.ahead.most > 0 {
+        if advice.way != Way::Nowhere && self.ahead.most > 0 {
             self.fill_window(page, slot.node, advice, write && advice.proven)?;
         } else if known.is_none() {
             self.ahead.prefetcher.brought(0, 0, 0);
@@ -143,69 +150,74 @@ impl Pager {
         let mut window = std::mem::take(&mut self.ahead.window);
         let share = self.here().limit / BUDGET_SHARE;
         let now = u64::from(advice.now).min(share).min(self.ahead.most);
-        let steps = self.collect(page, advice.stride, now, (span, node), |page, slot| {
-            window.push(Wanted { page, slot, protection });
+        let (steps, way) = self.collect(advice.way, now, (span, node), |page, slot| {
+            // A trail may pass a page twice.
+            if !window.iter().any(|wanted| wanted.page == page) {
+                window.push(Wanted { page, slot, protection });
+            }
         });
+        let descending = matches!(way, Way::Stride { stride: ..0, .. });
         let mut announced = 0;
         if steps >= u64::from(advice.now) && self.link(node).overlaps() {
             let ahead = u64::from(advice.ahead).min(share).min(self.ahead.most - now);
-            let last = PageNumber(page.0.wrapping_add_signed(advice.stride * steps as i64));
-            announced = self.announce(last, advice.stride, ahead, (span, node))?;
+            announced = self.announce(way, descending, ahead, (span, node))?;
         }
         if self.ahead.known_end.is_none() {
             self.ahead.prefetcher.brought(steps as u32, window.len() as u32 - 1, announced as u32);
         }
-        if advice.stride < 0 {
+        if descending {
             window.reverse();
         }
         self.ahead.window = window;
         Ok(())
     }
 
-    /// Asks the node for the pages after `last`, so that they are here when the program wants them.
+    /// Asks the node for the next pages of the way, so that they are here when the program wants them.
     fn announce(
         &mut self,
-        last: PageNumber,
-        stride: i64,
+        way: Way,
+        descending: bool,
         count: u64,
         place: (PageRange, NodeId),
     ) -> Result<u64, PagerError> {
         let mut window = std::mem::take(&mut self.ahead.reads);
         window.clear();
-        let steps = self.collect(last, stride, count, place, |_, slot| add_read(&mut window, slot, stride < 0));
+        let (steps, _) = self.collect(way, count, place, |_, slot| add_read(&mut window, slot, descending));
         let posted = if window.is_empty() { Ok(()) } else { self.link(place.1).read_ahead(&window) };
         self.ahead.reads = window;
         posted?;
         Ok(steps.min(count))
     }
 
-    /// Goes up to `count` steps from `page`, and gives `take` the pages there that are in slots of the node. Ends before the first that
-    /// is elsewhere or not of the area; passes over those that are here, also at the end, since they will not trap. Returns the
-    /// number of steps.
+    /// Goes up to `count` steps of the way, and gives `take` the pages there that are in slots of the node. A stride ends before the first that
+    /// is elsewhere or not of the area, a trail passes over it; both pass over those that are here, also at the end, since they will not trap. Returns the
+    /// number of steps, and the rest of the way.
     fn collect(
         &self,
-        page: PageNumber,
-        stride: i64,
+        mut way: Way,
         count: u64,
         (span, node): (PageRange, NodeId),
         mut take: impl FnMut(PageNumber, SlotRef),
-    ) -> u64 {
-        let (mut at, mut steps) = (page, 0);
+    ) -> (u64, Way) {
+        let passes = matches!(way, Way::Trail { .. });
+        let mut steps = 0;
         while steps < count + WINDOW_PAGES {
-            let next = at.0.checked_add_signed(stride).map(PageNumber);
-            let Some(next) = next.filter(|next| span.contains(*next)) else {
+            let Some((next, after)) = self.ahead.prefetcher.step(way) else {
                 break;
             };
-            let entry = self.table.load(next);
+            let next = PageNumber(next);
+            let inside = span.contains(next);
+            let entry = if inside { self.table.load(next) } else { Entry::ABSENT };
             if !entry.is_resident_on(self.me) {
                 match entry.slot().filter(|slot| entry.state() == State::Remote && slot.node == node) {
                     Some(slot) if steps < count => take(next, slot),
+                    None if passes && steps < count => {}
                     _ => break,
                 }
             }
-            (at, steps) = (next, steps + 1);
+            (way, steps) = (after, steps + 1);
         }
-        steps
+        (steps, way)
     }
 
     /// Pulls the window: there is room for all of it.

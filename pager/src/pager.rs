@@ -204,7 +204,7 @@ impl Pager {
             slot_window: Window::between(OWN_SLOTS_MIN, WINDOW_PAGES),
             fetch_window: Window::new(RUN_PAGES_MAX),
             write_window: Window::new(WINDOW_PAGES),
-            ahead: Ahead::new(),
+            ahead: Ahead::new(setup.ring_pages),
             nodes: setup.nodes,
             links: setup.links,
         })

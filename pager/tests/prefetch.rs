@@ -142,3 +142,67 @@ fn a_buffer_of_a_system_call_comes_in_few_reads() {
         rig.check();
     }
 }
+
+/// All pages once, in an order that no stride tells.
+fn shuffled(count: u64) -> Vec<u64> {
+    let mut pages: Vec<u64> = (0..count).collect();
+    let mut random = eos_policy::torture::SplitMix64::new(7);
+    (1..count).rev().for_each(|last| pages.swap(last as usize, random.below(last + 1) as usize));
+    pages
+}
+
+#[test]
+fn an_order_that_comes_again_is_followed_and_reads_what_was_written() {
+    for wire in WIRES {
+        let mut rig = away(1500, 400, wire);
+        let order = shuffled(1500);
+        let mut faults = Vec::new();
+        for _ in 0..4 {
+            let before = rig.pager.counters.faults;
+            for page in &order {
+                assert_eq!(rig.read(*page).expect("read"), 1000 + page);
+            }
+            rig.check();
+            faults.push(rig.pager.counters.faults - before);
+        }
+        assert!(faults[0] > 1000 && faults[3] < 500, "{wire:?} {faults:?}");
+        let verdicts = rig.pager.prefetch_verdicts();
+        assert!(verdicts.wasted < verdicts.used / 8, "{verdicts:?}");
+        // What came along was clean, and what is written now is what comes back.
+        for page in &order {
+            rig.write(*page, 5000 + page).expect("written");
+        }
+        rig.check();
+        rig.evict_all();
+        for page in &order {
+            assert_eq!(rig.read(*page).expect("read"), 5000 + page);
+        }
+    }
+}
+
+#[test]
+fn a_trail_that_passes_pages_twice_and_pages_that_are_gone_brings_each_once() {
+    for wire in WIRES {
+        let mut rig = away(900, 300, wire);
+        // There and back, so that the turn has the same pages close to each other, and some have gone between the rounds.
+        let there = shuffled(700);
+        let order: Vec<u64> = there.iter().chain(there.iter().rev()).copied().collect();
+        for round in 0..4 {
+            for page in &order {
+                let gone = round > 1 && page % 50 == 0;
+                assert_eq!(
+                    rig.read(*page).expect("read"),
+                    if gone { 0 } else { 1000 + page },
+                    "{wire:?} round {round}"
+                );
+            }
+            rig.check();
+            if round == 1 {
+                for page in (0..700).step_by(50) {
+                    rig.pager.discard(rig.range(page, 1), libc::MADV_DONTNEED).expect("discarded");
+                }
+            }
+        }
+        assert!(rig.pager.counters.prefetched > 1000, "{wire:?} {:?}", rig.pager.counters);
+    }
+}

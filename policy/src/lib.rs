@@ -5,7 +5,7 @@
 //! | [`queues`] | which page is the next victim: newcomers, unless they come back |
 //! | [`affinity`] | to which node a victim goes |
 //! | [`advisor`] | when to jump and where, by the rule that was chosen |
-//! | [`prefetch`] | which pages come along with one that is pulled: majority trend, windows |
+//! | [`prefetch`] | which pages come along with one that is pulled: majority trend, ways that were gone before, windows |
 //! | [`budget`] | how much memory home may use, where the user has not said |
 //! | [`homecoming`] | when pages come home that nobody has asked for |
 //! | [`packing`] | whether pages are compressed on their way over a link |
@@ -32,6 +32,7 @@ pub mod prefetch;
 pub mod queues;
 pub mod sim;
 pub mod slack;
+mod stamps;
 pub mod threshold;
 pub mod torture;
 pub mod window;

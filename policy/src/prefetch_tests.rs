@@ -15,7 +15,7 @@ struct Play {
 
 impl Play {
     fn new(window_max: u32) -> Self {
-        Self { prefetcher: Prefetcher::new(window_max), here: BTreeSet::new(), faults: 0, brought: 0 }
+        Self { prefetcher: Prefetcher::new(window_max, 1 << 16), here: BTreeSet::new(), faults: 0, brought: 0 }
     }
 
     fn touch(&mut self, thread: u32, page: u64) -> Option<Advice> {
@@ -24,10 +24,15 @@ impl Play {
         }
         self.faults += 1;
         let advice = self.prefetcher.on_fault(thread, page);
-        let next = |step: u32| page.wrapping_add_signed(advice.stride * i64::from(step));
-        self.here.extend((1..=advice.now).map(next));
-        self.prefetcher.brought(advice.now, advice.now, advice.ahead);
-        self.brought += u64::from(advice.now);
+        let (mut way, mut steps, mut brought) = (advice.way, 0, 0);
+        while steps < advice.now
+            && let Some((page, next)) = self.prefetcher.step(way)
+        {
+            brought += u32::from(self.here.insert(page));
+            (way, steps) = (next, steps + 1);
+        }
+        self.prefetcher.brought(steps, brought, advice.ahead);
+        self.brought += u64::from(brought);
         Some(advice)
     }
 }
@@ -49,8 +54,10 @@ fn a_walk_that_turns_round_halves_the_window_and_goes_on() {
         play.touch(1, MIDDLE + page);
     });
     let wasted = play.prefetcher.verdicts().wasted;
-    let descending =
-        (1..300).filter_map(|page| play.touch(1, MIDDLE - page)).filter(|advice| advice.stride == -1).count();
+    let descending = (1..300)
+        .filter_map(|page| play.touch(1, MIDDLE - page))
+        .filter(|advice| matches!(advice.way, Way::Stride { stride: -1, .. }))
+        .count();
     assert!(descending > 3, "{descending}");
     assert!(play.prefetcher.verdicts().wasted <= wasted + 64);
 }
@@ -145,13 +152,13 @@ proptest! {
         faults in prop::collection::vec((0..20_u32, prop_oneof![0..200_u64, any::<u64>()], 0..70_u32), 1..400),
         window_max in 1..100_u32,
     ) {
-        let (mut one, mut other) = (Prefetcher::new(window_max), Prefetcher::new(window_max));
+        let (mut one, mut other) = (Prefetcher::new(window_max, 1 << 16), Prefetcher::new(window_max, 1 << 16));
         let mut brought = 0;
         for (thread, page, most) in faults {
             let advice = one.on_fault(thread, page);
             prop_assert_eq!(advice, other.on_fault(thread, page));
             prop_assert!(advice.now <= window_max.max(1) && advice.ahead <= window_max);
-            prop_assert!(advice.now == 0 || advice.stride != 0);
+            prop_assert!(advice.now == 0 || advice.way != Way::Nowhere);
             let now = advice.now.min(most);
             one.brought(now, now, advice.ahead);
             other.brought(now, now, advice.ahead);
@@ -160,4 +167,82 @@ proptest! {
             prop_assert!(verdicts.used + verdicts.wasted <= brought);
         }
     }
+}
+
+/// Pages in an order that no stride tells, the same in each round, with a memory that holds `room` of them, first in, first out.
+fn rounds(order: &[u64], room: usize, rounds: usize, mut noise: impl FnMut() -> Option<u64>) -> Vec<(u64, u64)> {
+    let mut play = Play::new(64);
+    let mut queue = std::collections::VecDeque::new();
+    let mut told = Vec::new();
+    for _ in 0..rounds {
+        let before = (play.faults, play.brought);
+        for page in order.iter().copied().flat_map(|page| std::iter::once(page).chain(noise())) {
+            let here = play.here.clone();
+            play.touch(1, page);
+            queue.extend(play.here.difference(&here).copied());
+            while queue.len() > room {
+                let gone = queue.pop_front().expect("more than none");
+                play.here.remove(&gone);
+            }
+        }
+        told.push((play.faults - before.0, play.brought - before.1));
+    }
+    let verdicts = play.prefetcher.verdicts();
+    assert!(verdicts.wasted <= verdicts.used / 8 + 64, "{verdicts:?}");
+    told
+}
+
+/// A page number of the program's half; the history knows no larger ones.
+const START: u64 = 1 << 33;
+
+fn shuffled(count: u64, seed: u64) -> Vec<u64> {
+    let mut random = SplitMix64::new(seed);
+    let mut pages: Vec<u64> = (0..count).map(|page| START + page).collect();
+    (1..count).rev().for_each(|last| pages.swap(last as usize, random.below(last + 1) as usize));
+    pages
+}
+
+#[test]
+fn an_order_that_comes_again_is_followed() {
+    let told = rounds(&shuffled(2000, 3), 500, 3, || None);
+    assert!(told[0].0 > 1990 && told[0].1 < 10, "the first time nothing is known: {told:?}");
+    told[1..].iter().for_each(|(faults, brought)| assert!(*faults < 400 && *brought > 1600, "{told:?}"));
+}
+
+#[test]
+fn pages_in_between_do_not_end_a_trail_and_are_not_brought_for_ever() {
+    let mut random = SplitMix64::new(8);
+    let noise = || (random.below(4) == 0).then(|| (START << 1) + random.below(1 << 30));
+    let told = rounds(&shuffled(2000, 4), 500, 12, noise);
+    // Some 500 pages in each round are wanted once only.
+    told[1..].iter().for_each(|(faults, brought)| assert!(*faults < 1900 && *brought < 2700, "{told:?}"));
+    assert!(told[6..].iter().map(|(_, brought)| brought).sum::<u64>() > 6 * 1200, "{told:?}");
+}
+
+#[test]
+fn an_order_that_changes_brings_little() {
+    let mut play = Play::new(64);
+    for seed in 0..6 {
+        shuffled(2000, seed).into_iter().for_each(|page| {
+            play.here.clear();
+            play.touch(1, page);
+        });
+    }
+    assert!(play.brought < play.faults / 50, "{} with {} faults", play.brought, play.faults);
+}
+
+#[test]
+fn threads_follow_trails_of_their_own() {
+    let mut play = Play::new(64);
+    let orders: Vec<_> = (0..3).map(|thread| shuffled(700, thread)).collect();
+    for _ in 0..3 {
+        play.here.clear();
+        play.faults = 0;
+        for step in 0..700 {
+            for (thread, order) in (0..3).zip(&orders) {
+                play.touch(thread, order[step] + (u64::from(thread) << 20));
+            }
+        }
+    }
+    assert!(play.faults < 600, "{} of 2100", play.faults);
 }

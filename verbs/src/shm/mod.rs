@@ -78,13 +78,13 @@ pub(crate) fn connect(terms: &Terms, stream: UnixStream) -> Result<ShmQueuePair,
     let peer_region = map_from_peer(&peer_memory, peer_region_len, &terms.peer)?;
     let rings = Arc::new(map_from_peer(&shared.ring, ring::BOTH as u64, &terms.peer)?);
     let shares_cpu = announcement.shares_cpu(&theirs);
-    Ok(ShmQueuePair { shares_cpu, ..assemble(terms, stream, peer_region, rings, shared) })
+    Ok(ShmQueuePair { shares_cpu, ..assemble(terms, stream, (peer_memory, peer_region), rings, shared) })
 }
 
 fn assemble(
     terms: &Terms,
     stream: UnixStream,
-    peer_region: Mapping,
+    (peer_memory, peer_region): (OwnedFd, Mapping),
     rings: Arc<Mapping>,
     shared: Shared,
 ) -> ShmQueuePair {
@@ -99,6 +99,8 @@ fn assemble(
         stream,
         _own_region: Arc::clone(&terms.region),
         peer_region,
+        peer_memory,
+        fresh: 0,
         writer: ring::Writer::new(Arc::clone(&rings), out),
         reader: ring::Reader::new(rings, back),
         wakes_us,
