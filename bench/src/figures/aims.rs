@@ -6,6 +6,9 @@ use super::case::{Budget, Link, Method, Program};
 use super::options::FiguresOptions;
 use super::summary::{Summary, geometric_mean};
 
+/// Bytes of a page.
+const PAGE: f64 = 4096.0;
+
 /// One aim.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aim {
@@ -47,7 +50,7 @@ pub fn all(options: &FiguresOptions, summary: &Summary<'_>) -> Vec<Aim> {
     let mut aims = native_speed(summary, options, nodes);
     aims.extend(pages(summary, nodes));
     for link in [Link::Tcp1, Link::Tcp10] {
-        aims.extend(link_used(summary, link, nodes));
+        aims.extend(link_used(summary, options, link, nodes));
     }
     aims.extend(jumping(summary, nodes));
     aims
@@ -88,10 +91,16 @@ fn pages(summary: &Summary<'_>, nodes: u8) -> Vec<Aim> {
     ]
 }
 
-fn link_used(summary: &Summary<'_>, link: Link, nodes: u8) -> Vec<Aim> {
+/// Bytes a second that a scan brought over the link. It pulls nothing before it begins; pages that it finds at home cross no wire.
+fn scanned(size: u64, seconds_a_page: f64, pulls: f64) -> Option<f64> {
+    let pages = size as f64 / PAGE * f64::from(Program::Scan.passes());
+    (pages > 0.0).then(|| pulls * PAGE / (pages * seconds_a_page))
+}
+
+fn link_used(summary: &Summary<'_>, options: &FiguresOptions, link: Link, nodes: u8) -> Vec<Aim> {
     let scan = summary.times((Program::Scan, Budget(50), link, nodes), Method::Never);
-    // Half of a scan's pages are local only if the scan finds them so; one that runs round finds none.
-    let share = scan.zip(summary.streams.get(&link)).map(|(scan, stream)| 4096.0 / scan.median / stream);
+    let carried = scan.and_then(|scan| scanned(options.size, scan.median, scan.moved?[0]));
+    let share = carried.zip(summary.streams.get(&link)).map(|(carried, stream)| carried / stream);
     let over_swap = six(|program| {
         let place = (program, Budget(50), link, nodes);
         let never = summary.times(place, Method::Never)?.median;
@@ -127,7 +136,14 @@ fn jumping(summary: &Summary<'_>, nodes: u8) -> Vec<Aim> {
 
 #[cfg(test)]
 mod tests {
-    use super::Aim;
+    use super::{Aim, scanned};
+
+    #[test]
+    fn a_scan_is_counted_by_what_crossed_the_link() {
+        // 16 MiB, eight times over: 32768 reads of 4 us, of which a half was pulled.
+        let carried = scanned(16 << 20, 4e-6, 16384.0).expect("a rate");
+        assert!((carried - 512e6).abs() < 1.0, "{carried}");
+    }
 
     #[test]
     fn an_aim_without_a_measurement_is_not_kept() {

@@ -42,6 +42,15 @@ impl Program {
         !matches!(self, Self::Scan | Self::Random)
     }
 
+    /// How often a probe reads each of its pages; 0 of a workload.
+    #[must_use]
+    pub fn passes(self) -> u32 {
+        match self.command().1 {
+            [.., "--passes", count] => count.parse().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// Name of the executable, and arguments besides the size.
     #[must_use]
     pub fn command(self) -> (&'static str, &'static [&'static str]) {
