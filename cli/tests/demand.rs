@@ -5,11 +5,10 @@ mod daemon;
 #[path = "support/harness.rs"]
 mod harness;
 
-use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use daemon::{Daemon, hosts_file, key_file};
+use daemon::{Daemon, hosts_file, key_file, offered};
 use eos_jumper::cluster::hosts::parse_address;
 use eos_jumper::cluster::messages::Order;
 use eos_jumper::cluster::order::Operator;
@@ -38,19 +37,6 @@ fn wait_long(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(100));
         condition()
     });
-}
-
-/// What the kernel has really given the workers of a daemon for the memory that they offer.
-fn offered(daemon: &Daemon) -> u64 {
-    let of_worker = |pid: u32| -> u64 {
-        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
-        let paths = descriptors.filter_map(|entry| Some(entry.ok()?.path()));
-        let regions = paths.filter(|path| {
-            std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains("eos-region"))
-        });
-        regions.filter_map(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512)).max().unwrap_or(0)
-    };
-    harness::children(daemon.process.pid()).into_iter().map(of_worker).sum()
 }
 
 struct Scene {

@@ -34,8 +34,9 @@ impl Pager {
     }
 
     /// At home, where the program executes: brings some neighbours home, at most `most` pages and one batch, in the order of their
-    /// addresses, which is how pages that belong together lie on the peers. Their slots are free then. Returns how many came; with
-    /// none, the search has come to the end of memory.
+    /// addresses, which is how pages that belong together lie on the peers. Their slots are free then, and those of clean pages that are here
+    /// already, so that a slab in which nothing else is can go back. Returns how many pages have no slot any more; with none, the search has come
+    /// to the end of memory.
     ///
     /// # Errors
     /// The wire failed.
@@ -63,8 +64,12 @@ impl Pager {
     fn bring_part(&mut self, part: PageRange, most: usize, search: &mut Search) -> Result<u64, PagerError> {
         let mut from = None;
         let mut found: Vec<(PageNumber, Option<SlotRef>)> = Vec::new();
+        let mut copies: Vec<PageNumber> = Vec::new();
         let me = self.me;
         self.table.scan(part, |page, entry| {
+            if entry.is_resident_on(me) && entry.is_clean() && copies.len() < most {
+                copies.push(page);
+            }
             let slot = entry.slot().filter(|slot| entry.state() == State::Remote && slot.node != me);
             let owner = (entry.state() == State::Resident && entry.owner() != me).then_some(entry.owner());
             let Some(node) = slot.map(|slot| slot.node).or(owner).filter(|_| !entry.noread()) else {
@@ -76,7 +81,8 @@ impl Pager {
             }
         });
         let (Some((node, in_slots)), Some((first, _))) = (from, found.first().copied()) else {
-            return Ok(0);
+            copies.iter().try_for_each(|page| self.make_dirty(*page))?;
+            return Ok(copies.len() as u64);
         };
         let pages: Vec<(PageNumber, SlotRef)> =
             found.iter().filter_map(|(page, slot)| Some((*page, (*slot)?))).collect();

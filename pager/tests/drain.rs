@@ -158,6 +158,20 @@ fn pages_come_home_in_the_order_of_their_addresses_and_never_over_the_budget() {
 }
 
 #[test]
+fn clean_pages_at_home_give_up_their_copies_too() {
+    let mut rig = rig(Terms::default());
+    while rig.pager.follow_budget(300).expect("followed") {}
+    rig.read_all(0, 200);
+    assert!(rig.slots() > 100, "clean pages have copies at the peer");
+    bring_all_home(&mut rig, &mut Search::default());
+    assert_eq!((rig.resident(), rig.slots()), (200, 0));
+    rig.check();
+    rig.write_all(0, 200);
+    rig.evict_all();
+    rig.read_all(0, 200);
+}
+
+#[test]
 fn what_was_left_on_a_peer_comes_home() {
     let mut rig = rig(Terms::default());
     rig.write_all(10, 9);

@@ -1,7 +1,8 @@
 //! `eos-rdma serve` processes, ended by pid when dropped.
 #![allow(dead_code)] // each test file uses a part
 
-use super::harness::{EXE, Running, start, wait_until};
+use super::harness::{EXE, Running, children, start, wait_until};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -32,6 +33,19 @@ impl Daemon {
     pub fn local(memory: &str, key: Option<&Path>) -> Daemon {
         Daemon::start(&[], &free_address(), memory, key)
     }
+}
+
+/// What the kernel has really given the workers of a daemon for the memory that they offer.
+pub fn offered(daemon: &Daemon) -> u64 {
+    let of_worker = |pid: u32| -> u64 {
+        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
+        let paths = descriptors.filter_map(|entry| Some(entry.ok()?.path()));
+        let regions = paths.filter(|path| {
+            std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains("eos-region"))
+        });
+        regions.filter_map(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512)).max().unwrap_or(0)
+    };
+    children(daemon.process.pid()).into_iter().map(of_worker).sum()
 }
 
 /// An address of loopback whose port is free.
