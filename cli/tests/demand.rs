@@ -97,8 +97,11 @@ fn all_comes_back(options: &str, threads: &str) {
     assert_eq!(lend(&scene.daemons[0], "--memory all").status, 0);
     let first = scene.daemons.remove(0);
     let stats = scene.end(150);
-    assert!(stats["asked_back_bytes"].as_u64() >= Some(128 * MIB), "{stats}");
-    assert!(stats["asked_back_s"].as_f64() > Some(0.0), "{stats}");
+    // The statistics are not those of forked children.
+    if threads != "0" {
+        assert!(stats["asked_back_bytes"].as_u64() >= Some(128 * MIB), "{stats}");
+        assert!(stats["asked_back_s"].as_f64() > Some(0.0), "{stats}");
+    }
     let log = log_of(first);
     assert!(log.contains("wants") && log.contains("has its"), "{log}");
 }
@@ -122,6 +125,12 @@ fn a_daemon_gets_all_its_memory_back_while_the_program_jumps() {
 #[test]
 fn a_daemon_gets_all_its_memory_back_from_a_program_with_threads() {
     all_comes_back("--jump 512", "4");
+}
+
+#[test]
+fn a_daemon_gets_all_its_memory_back_from_a_forked_child() {
+    all_comes_back("--jump never", "0");
+    all_comes_back("--transport tcp --jump never", "0");
 }
 
 #[test]

@@ -61,12 +61,12 @@ impl Governor {
         Self { follows, verbose, homecoming: Homecoming::default(), search: Search::default() }
     }
 
-    /// Starts the thread; it lives as long as the process.
+    /// Starts the thread; it lives as long as the process. `executor` is what the house holds.
     ///
     /// # Errors
     /// There are too many threads.
-    pub fn start(mut self, house: &'static House) -> std::io::Result<()> {
-        let due = house.enter().gives_back_aloud(self.verbose);
+    pub fn start(mut self, house: &'static House, executor: &mut Executor) -> std::io::Result<()> {
+        let due = executor.gives_back_aloud(self.verbose);
         let body = move || {
             block_for_good();
             let (mut looks, mut drains) = (0_u32, false);

@@ -16,12 +16,12 @@ use eos_policy::torture::Torture;
 use eos_verbs::NodeId;
 
 use crate::cluster::{ClusterError, nursery};
-use crate::config::{Join, PeerChoice, RunConfig, RunOptions};
+use crate::config::{Join, RunConfig, RunOptions};
 use crate::executor::{Executor, Home, House};
-use crate::governor::{Follows, Governor};
+use crate::governor::Follows;
+use crate::keepers;
 use crate::load::{self, LoadError};
 use crate::memory::Brk;
-use crate::newcomers::watch::Watch;
 use crate::peers::{Alarms, Peers, Stretching};
 use crate::proc_view::numbers::Resident;
 use crate::process::Title;
@@ -250,14 +250,7 @@ fn start(
     let house = Box::leak(Box::new(House::new(executor)));
     let thread = Box::leak(Box::new(Hosted::first(house, ThreadSignals::new(inherited_signals("SigBlk:")))));
     house.enter().crew.add(thread.id, Some(thread.id), thread.orders());
-    // Nothing goes by the clock under torture.
-    if config.options.peers != PeerChoice::None && (follows.is_some() || config.options.torture.is_none()) {
-        Governor::new(follows, config.options.verbose).start(house).map_err(RunError::Keeper)?;
-    }
-    if let (Some(file), PeerChoice::Hosts(known)) = (config.options.hosts_file, config.options.peers) {
-        let watch = Watch { file, known, key: config.options.key };
-        watch.start(house).map_err(RunError::Keeper)?;
-    }
+    keepers::start(house, &mut house.enter(), follows)?;
     traps::install(thread).map_err(RunError::Traps)?;
     traps::dispatch_system_calls().map_err(RunError::Traps)?;
     // SAFETY: the image and the stack were just mapped, and the traps are in place.

@@ -145,7 +145,7 @@ fn serve(mut start: WorkerStart, terms: Terms) -> Result<std::convert::Infallibl
     house.enter().crew.add(thread.id, None, thread.orders());
     listen_for(thread.id);
     if terms.torture.is_none() {
-        Governor::new(None, false).start(house).map_err(RunError::Keeper)?;
+        Governor::new(None, false).start(house, &mut house.enter()).map_err(RunError::Keeper)?;
     }
     traps::install(thread).map_err(RunError::Traps)?;
     // A call home interrupts the program only.

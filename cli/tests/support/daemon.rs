@@ -35,7 +35,8 @@ impl Daemon {
     }
 }
 
-/// What the kernel has really given the workers of a daemon for the memory that they offer.
+/// What the kernel has really given the workers of a daemon for the memory that they offer. A worker has the memory of other nodes open as
+/// well; its own it opened first.
 pub fn offered(daemon: &Daemon) -> u64 {
     let of_worker = |pid: u32| -> u64 {
         let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
@@ -43,7 +44,9 @@ pub fn offered(daemon: &Daemon) -> u64 {
         let regions = paths.filter(|path| {
             std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains("eos-region"))
         });
-        regions.filter_map(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512)).max().unwrap_or(0)
+        let number = |path: &std::path::PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let own = regions.min_by_key(number);
+        own.and_then(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512)).unwrap_or(0)
     };
     children(daemon.process.pid()).into_iter().map(of_worker).sum()
 }

@@ -122,6 +122,9 @@ impl House {
                 next = executor.receive_newcomers(self).and(next);
             }
             executor.note_late_peers(&self.recall);
+            if !trap.thread.is_guest() {
+                next = executor.keep(trap.thread.house).and(next);
+            }
             trap.thread.let_go();
             next = match next {
                 Ok(Next::Resume) if trap.frame.rip() >= APP_END => return,

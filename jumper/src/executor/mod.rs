@@ -46,6 +46,7 @@ use crate::demand::Demands;
 use crate::forward::Staging;
 use crate::give_back::GivesBack;
 use crate::jump::recall::{self, Recall};
+use crate::keepers::Kept;
 use crate::memory::{Attached, Brk};
 use crate::newcomers::Acquaintance;
 use crate::own_fds::OwnFds;
@@ -188,6 +189,8 @@ pub struct Executor {
     pub hot_bytes: Vec<u8>,
     /// A thread of the runtime moves pages out while the program runs ([`crate::governor`]).
     pub governed: bool,
+    /// Whether the threads beside the program are there.
+    pub(crate) kept: Kept,
     /// What peers get back while the program executes here.
     pub(crate) gives_back: GivesBack,
     /// What peers want back.
@@ -236,6 +239,7 @@ impl Executor {
             outbox: Vec::with_capacity(64 << 10),
             hot_bytes: Vec::with_capacity(32 << 10),
             governed: false,
+            kept: Kept::Yes,
             gives_back: GivesBack::default(),
             demands: Demands::new(terms.peers_ask),
             acquaintance: None,

@@ -24,6 +24,7 @@ use crate::cluster::signal_set::SignalsBlocked;
 use crate::demand::Demands;
 use crate::executor::{Done, Executor, Tally, Trap};
 use crate::give_back::GivesBack;
+use crate::keepers::Kept;
 use crate::low_fds::{LowFds, RaisedLimit, to_high};
 use crate::peers::Stretching;
 use crate::say::kept_stderr;
@@ -132,9 +133,9 @@ impl Executor {
         let stretching = Stretching::new(&options, &terms)?;
         self.tally = Tally::default();
         // The governor has stayed with the parent; the child keeps the budget that it was born with.
-        self.governed = false;
+        (self.governed, self.kept) = (false, Kept::WithPeers);
         self.gives_back = GivesBack::default();
-        self.demands = Demands::default();
+        self.demands = Demands::new(terms.peers_ask);
         self.threads = 1;
         self.first_thread_status = None;
         self.advisor = crate::worker::advisor(terms.jump);
