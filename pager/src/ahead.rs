@@ -2,8 +2,7 @@
 //!
 //! [`Prefetcher`] says how many and where; here it is seen to that nothing else comes: only pages in slots of the same node and of
 //! the same area as the one that is asked for, at most an eighth of the budget, and no more than the executor allows.
-//! Consecutive slots are one READ, all READs of a window are posted before the first is waited for, and neighbours are
-//! installed by one `UFFDIO_COPY`.
+//! How it comes is in [`window`](crate::window).
 //!
 //! A page that comes along is clean and write-protected, so that it costs no wire again if nobody wants it. Where the program writes, and has used the window before, all of this one comes
 //! writable. What is *announced* is read ahead by the queue pair and touches no entry: it stays where it is until a fault asks for it.
@@ -13,10 +12,10 @@ use eos_verbs::NodeId;
 
 use crate::entry::{Entry, SlotRef, State};
 use crate::error::PagerError;
-use crate::page::{PAGE_SIZE, PageNumber, PageRange};
+use crate::page::{PageNumber, PageRange};
 use crate::pager::Pager;
-use crate::protocol;
 use crate::uffd::Protection;
+use crate::window::{Wanted, add_read};
 
 /// Most pages of a window, the one that is asked for included.
 pub(crate) const WINDOW_PAGES: u64 = 64;
@@ -26,14 +25,6 @@ const BUDGET_SHARE: u64 = 8;
 
 /// Pages whose order is remembered, in multiples of those that may be here. A way through more is forgotten before it is gone again.
 const HISTORY: usize = 3;
-
-/// A page of a window, and where it comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Wanted {
-    page: PageNumber,
-    slot: SlotRef,
-    protection: Protection,
-}
 
 /// What the fault path knows of the future.
 #[derive(Debug)]
@@ -49,9 +40,9 @@ pub(crate) struct Ahead {
     /// The pages up to this one will be touched for sure.
     known_end: Option<PageNumber>,
     /// Pages that came along since [`Pager::take_along`] was last called.
-    along: u64,
-    window: Vec<Wanted>,
-    reads: Vec<(u64, usize)>,
+    pub(crate) along: u64,
+    pub(crate) window: Vec<Wanted>,
+    pub(crate) reads: Vec<(u64, usize)>,
 }
 
 impl Ahead {
@@ -150,6 +141,7 @@ impl Pager {
         let mut window = std::mem::take(&mut self.ahead.window);
         let share = self.here().limit / BUDGET_SHARE;
         let now = u64::from(advice.now).min(share).min(self.ahead.most);
+        self.load_entries(advice.way, now);
         let (steps, way) = self.collect(advice.way, now, (span, node), |page, slot| {
             // A trail may pass a page twice.
             if !window.iter().any(|wanted| wanted.page == page) {
@@ -170,6 +162,20 @@ impl Pager {
         }
         self.ahead.window = window;
         Ok(())
+    }
+
+    /// Entries of pages in any order are in no cache, and are wanted one after the other in a moment.
+    fn load_entries(&self, mut way: Way, count: u64) {
+        if !matches!(way, Way::Trail { .. }) {
+            return;
+        }
+        for _ in 0..count {
+            let Some((page, after)) = self.ahead.prefetcher.step(way) else {
+                return;
+            };
+            self.table.prefetch(PageRange::single(PageNumber(page)));
+            way = after;
+        }
     }
 
     /// Asks the node for the next pages of the way, so that they are here when the program wants them.
@@ -219,107 +225,4 @@ impl Pager {
         }
         (steps, way)
     }
-
-    /// Pulls the window: there is room for all of it.
-    pub(crate) fn pull_window(&mut self) -> Result<(), PagerError> {
-        let window = std::mem::take(&mut self.ahead.window);
-        for wanted in &window {
-            let claimed = protocol::begin_pull(self.table.cell(wanted.page), self.me);
-            debug_assert!(claimed.is_ok(), "a window holds pages in slots only");
-        }
-        let outcome = self.read_window(&window);
-        outcome?;
-        for wanted in &window {
-            let write = wanted.protection == Protection::Writable;
-            protocol::finish_pull(self.table.cell(wanted.page), self.me, !write);
-            if write {
-                self.free_slot(wanted.slot);
-            }
-            self.arrived(wanted.page);
-        }
-        let along = window.len() as u64 - 1;
-        self.ahead.along += along;
-        self.counters.prefetched += along;
-        self.ahead.window = window;
-        Ok(())
-    }
-
-    /// Has the pages of the window on their way while victims make room, where the wire allows that; else what is pushed would be in
-    /// front of the request.
-    pub(crate) fn request_window(&mut self) -> Result<(), PagerError> {
-        let node = self.ahead.window[0].slot.node;
-        if !self.link(node).overlaps() {
-            return Ok(());
-        }
-        let mut reads = std::mem::take(&mut self.ahead.reads);
-        reads.clear();
-        self.ahead.window.iter().for_each(|wanted| add_read(&mut reads, wanted.slot, false));
-        let outcome = self.link(node).read_ahead(&reads);
-        self.ahead.reads = reads;
-        Ok(outcome?)
-    }
-
-    /// Reads the pages of the window and installs them.
-    fn read_window(&mut self, window: &[Wanted]) -> Result<(), PagerError> {
-        let node = window[0].slot.node;
-        let mut reads = std::mem::take(&mut self.ahead.reads);
-        reads.clear();
-        window.iter().for_each(|wanted| add_read(&mut reads, wanted.slot, false));
-        let outcome = self.read_and_install(node, &reads, window);
-        self.ahead.reads = reads;
-        outcome
-    }
-
-    fn read_and_install(&mut self, node: NodeId, reads: &[(u64, usize)], window: &[Wanted]) -> Result<(), PagerError> {
-        let link = self.links[node.index()].as_mut().expect("a node with slots is joined");
-        let mut rest = window;
-        if reads.len() > 1 && !link.reads_in_place() {
-            let bytes = &mut self.bounce[..window.len() * PAGE_SIZE as usize];
-            link.read_list(reads, bytes)?;
-            return install(&self.uffd, window, self.bounce.as_ptr())
-                .map_err(|source| self.kernel("installing pages", source));
-        }
-        if reads.len() > 1 {
-            link.read_ahead(reads)?;
-        }
-        for &(offset, len) in reads {
-            let link = self.links[node.index()].as_mut().expect("a node with slots is joined");
-            let bytes = link.read(offset, len)?.as_ptr();
-            let (part, after) = rest.split_at(len / PAGE_SIZE as usize);
-            install(&self.uffd, part, bytes).map_err(|source| self.kernel("installing pages", source))?;
-            rest = after;
-        }
-        Ok(())
-    }
-}
-
-/// Adds a page to a list of READs; `before`: pages come in descending order.
-pub(crate) fn add_read(reads: &mut Vec<(u64, usize)>, slot: SlotRef, before: bool) {
-    let page = PAGE_SIZE as usize;
-    match reads.last_mut() {
-        Some((offset, len)) if !before && *offset + *len as u64 == slot.offset() => *len += page,
-        Some((offset, len)) if before && slot.offset() + PAGE_SIZE == *offset => {
-            *offset = slot.offset();
-            *len += page;
-        }
-        _ => reads.push((slot.offset(), page)),
-    }
-}
-
-/// Maps pages whose bytes lie one after the other at `bytes`: one request for neighbours that are mapped alike.
-fn install(uffd: &crate::uffd::Uffd, window: &[Wanted], bytes: *const u8) -> std::io::Result<()> {
-    let mut at = 0;
-    while at < window.len() {
-        let first = window[at];
-        let alike = |other: &&Wanted| other.protection == first.protection;
-        let following = window[at + 1..]
-            .iter()
-            .zip(first.page.0 + 1..)
-            .take_while(|(other, page)| other.page.0 == *page && alike(other));
-        let count = 1 + following.count();
-        let range = PageRange::new(first.page, PageNumber(first.page.0 + count as u64));
-        uffd.copy(range, bytes.wrapping_add(at * PAGE_SIZE as usize), first.protection)?;
-        at += count;
-    }
-    Ok(())
 }

@@ -106,4 +106,6 @@ mod unreadable;
 #[cfg(not(loom))]
 mod victims;
 #[cfg(not(loom))]
+mod window;
+#[cfg(not(loom))]
 pub mod witness;

@@ -6,13 +6,14 @@
 
 use eos_verbs::NodeId;
 
-use crate::ahead::{WINDOW_PAGES, add_read};
+use crate::ahead::WINDOW_PAGES;
 use crate::entry::SlotRef;
 use crate::error::PagerError;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
 use crate::pager::{Pager, RUN_PAGES_MAX};
 use crate::protocol;
 use crate::uffd::Protection;
+use crate::window::add_read;
 
 /// Most pages that are moved together.
 pub(crate) const TRANSIT_MAX: usize = WINDOW_PAGES as usize;

@@ -5,7 +5,7 @@ use eos_verbs::NodeId;
 
 use crate::entry::{Entry, State};
 use crate::error::PagerError;
-use crate::page::PageNumber;
+use crate::page::{PageNumber, PageRange};
 use crate::pager::{EVICTION_BATCH, Pager};
 
 impl Pager {
@@ -35,6 +35,8 @@ impl Pager {
 
     fn choose_victims(&mut self, count: usize, victims: &mut Vec<PageNumber>) {
         let (table, me, pins) = (&self.table, self.me, &self.pins);
+        // Pages that came a while ago: their entries are in no cache. One after the other they would take several times as long.
+        self.queues.upcoming(count).for_each(|page| table.prefetch(PageRange::single(PageNumber(page))));
         while victims.len() < count {
             let next = self.queues.next_victim(|page| {
                 let page = PageNumber(page);

@@ -87,6 +87,11 @@ impl Queues {
         }
     }
 
+    /// Pages among which the next `count` victims most likely are.
+    pub fn upcoming(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
+        self.newcomers.iter().take(count).chain(self.main.iter().take(count))
+    }
+
     /// There is no more order: all that are `live` are in the main queue, so that one turn of it passes every page.
     pub fn mix(&mut self, mut live: impl FnMut(u64) -> bool) {
         while let Some(page) = self.newcomers.pop() {
