@@ -16,7 +16,7 @@ use crate::ahead::{Ahead, WINDOW_PAGES};
 use crate::buffers::Pin;
 use crate::changes::ChangeLists;
 use crate::counters::Counters;
-use crate::entry::{Entry, State};
+use crate::entry::{Entry, SlotRef, State};
 use crate::error::PagerError;
 use crate::file_copy::FileCopies;
 use crate::histogram::Histogram;
@@ -136,6 +136,8 @@ pub struct Pager {
     pub(crate) victims: Vec<PageNumber>,
     /// Of the victims being pushed: what is to be dropped, all at once.
     pub(crate) going: Vec<PageRange>,
+    /// Of these, pages whose bytes have still to go out, and the slots that take them.
+    pub(crate) outgoing: Vec<(SlotRef, PageRange)>,
     pub(crate) bounce: Box<[u8]>,
     pub(crate) message: Vec<u8>,
     /// Pages that left with execution and are still mapped here, writable, with contents that count no more; at most [`LEFT_MAX`].
@@ -197,6 +199,7 @@ impl Pager {
             held: Vec::new(),
             victims: Vec::with_capacity(EVICTION_BATCH),
             going: Vec::with_capacity(EVICTION_BATCH),
+            outgoing: Vec::with_capacity(EVICTION_BATCH),
             bounce: vec![0; bounce_bytes].into_boxed_slice(),
             message: Vec::with_capacity(bounce_bytes + 64),
             witness: None,

@@ -1,6 +1,7 @@
 //! Push: cold pages leave for the region of a peer, so that the budget holds.
 //!
-//! Victims come in batches. Neighbours go together: one WRITE for a run of pages into consecutive slots. The mappings of the whole
+//! Victims come in batches. Neighbours go together: one WRITE for a run of pages into consecutive slots, and the WRITEs of a batch are posted
+//! by one call. The mappings of the whole
 //! batch are dropped by one call. A clean page is only dropped, a page of zeros is forgotten: it never crosses the wire, and its
 //! entry, Absent, says that the next touch fills it with zeros.
 //!
@@ -13,7 +14,7 @@ use crate::error::PagerError;
 use crate::kernel;
 use crate::many;
 use crate::page::{PAGE_SIZE, PageNumber, PageRange};
-use crate::pager::Pager;
+use crate::pager::{EVICTION_BATCH, Pager};
 use crate::protocol;
 use crate::uffd::Protection;
 
@@ -92,10 +93,7 @@ impl Pager {
                 let claimed = protocol::begin_push(self.table.cell(page), self.me, SlotRef { index, ..slot });
                 debug_assert!(claimed.is_ok(), "a victim is a dirty resident page");
             }
-            // SAFETY: the pages are resident, readable, and protected or the only thread's, which stands in this trap.
-            let bytes = unsafe { kernel::bytes(run) };
-            let link = self.links[slot.node.index()].as_mut().expect("a node with slots is joined");
-            link.post_write(slot.offset(), bytes)?;
+            self.outgoing.push((slot, run));
             self.see_push(run, slot.node);
             self.counters.pushes += u64::from(count);
             next = self.goes(run);
@@ -176,8 +174,29 @@ impl Pager {
         range.end
     }
 
+    /// The bytes of the batch go out, those to one node together.
+    fn post_outgoing(&mut self) -> Result<(), PagerError> {
+        let outgoing = std::mem::take(&mut self.outgoing);
+        let posted = outgoing.chunk_by(|(one, _), (next, _)| one.node == next.node).try_for_each(|runs| {
+            let link = self.links[runs[0].0.node.index()].as_mut().expect("a node with slots is joined");
+            runs.chunks(EVICTION_BATCH).try_for_each(|runs| {
+                let mut writes = [(0, &[][..]); EVICTION_BATCH];
+                for (write, (slot, run)) in writes.iter_mut().zip(runs) {
+                    // SAFETY: the pages are resident, readable, and protected or the only thread's, which stands in this trap; their
+                    // mapping is dropped after this.
+                    *write = (slot.offset(), unsafe { kernel::bytes(*run) });
+                }
+                link.post_writes(&writes[..runs.len()])
+            })
+        });
+        self.outgoing = outgoing;
+        self.outgoing.clear();
+        Ok(posted?)
+    }
+
     /// The mappings go. What was pushed is in its slot now; what needs none has no copy any more.
     fn let_go(&mut self) -> Result<(), PagerError> {
+        self.post_outgoing()?;
         let going = std::mem::take(&mut self.going);
         let outcome = many::drop_ranges(&going).map_err(|source| self.kernel("dropping pages", source));
         if outcome.is_ok() {

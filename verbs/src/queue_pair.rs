@@ -122,6 +122,14 @@ pub trait QueuePair: Send {
     /// As [`read`](Self::read).
     fn post_write(&mut self, offset: u64, data: &[u8]) -> Result<(), VerbsError>;
 
+    /// Posts several WRITEs, each as [`post_write`](Self::post_write) does, in this order; together where that costs the wire less.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); some of them may have been posted then.
+    fn post_writes(&mut self, writes: &[(u64, &[u8])]) -> Result<(), VerbsError> {
+        writes.iter().try_for_each(|(offset, data)| self.post_write(*offset, data))
+    }
+
     /// Waits until every posted WRITE is placed in the peer's region.
     ///
     /// # Errors

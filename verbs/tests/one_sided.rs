@@ -77,6 +77,34 @@ fn thousands_of_writes_need_no_flush_in_between() {
 }
 
 #[test]
+fn a_list_of_writes_arrives_in_its_order_whatever_the_sizes() {
+    within(30, || {
+        for kind in kinds() {
+            let (mut near, far) = pair(kind);
+            for count in [0, 1, 2, 31, 32, 33, 100] {
+                // Every third range is written twice, by the next one too: the later write wins.
+                let place = |index: usize| {
+                    ((index - usize::from(index % 3 == 2)) * 2 * PAGE, [1, PAGE, 2 * PAGE, 17][index % 4])
+                };
+                let data: Vec<Vec<u8>> = (0..count).map(|index| pattern(place(index).1, index + count)).collect();
+                let writes: Vec<(u64, &[u8])> =
+                    data.iter().enumerate().map(|(index, data)| (place(index).0 as u64, &data[..])).collect();
+                let mut wanted = pattern(REGION, count);
+                far.fill(0, &wanted);
+                for (offset, data) in &writes {
+                    wanted[*offset as usize..][..data.len()].copy_from_slice(data);
+                }
+                near.link.post_writes(&writes).expect("posted");
+                near.link.flush().expect("flushed");
+                assert!(far.bytes(0, REGION) == wanted, "{kind} {count}");
+            }
+            let outside: [(u64, &[u8]); 2] = [(0, &[1; PAGE]), (REGION as u64 - 1, &[1; PAGE])];
+            assert!(near.link.post_writes(&outside).is_err(), "{kind}");
+        }
+    });
+}
+
+#[test]
 fn a_list_of_reads_comes_in_its_order_whatever_the_sizes() {
     within(30, || {
         for kind in kinds() {

@@ -15,7 +15,7 @@ use super::bounce::Bounce;
 use super::frame::{RESPONSE, Request};
 use super::messages::Messages;
 use super::packs::Packs;
-use super::requests::WINDOW;
+use super::requests::{WINDOW, WRITES};
 use super::responder::Responder;
 use super::socket::Piece;
 use crate::error::VerbsError;
@@ -172,13 +172,17 @@ impl QueuePair for TcpQueuePair {
                 true,
             )?;
         }
-        if let Some(packs) = &mut self.packs {
-            packs.look(Way::Write, &self.data, data);
-        }
-        self.counters.writes += 1;
-        self.counters.bytes_sent += data.len() as u64;
-        self.unflushed = true;
+        self.posted(data);
         Ok(())
+    }
+
+    fn post_writes(&mut self, writes: &[(u64, &[u8])]) -> Result<(), VerbsError> {
+        writes.chunks(WRITES).try_for_each(|writes| match writes {
+            [_, _, ..] if !writes.iter().any(|write| self.packs(Way::Write, write.1.len())) => {
+                self.post_together(writes)
+            }
+            _ => writes.iter().try_for_each(|(offset, data)| self.post_write(*offset, data)),
+        })
     }
 
     fn pack_by(&mut self, rule: Box<dyn PackRule>) {

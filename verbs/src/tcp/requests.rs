@@ -13,11 +13,15 @@ use super::frame::{NONSENSE, OUT_OF_RANGE, RESPONSE, Request, Response, SERVED};
 use super::queue_pair::TcpQueuePair;
 use super::socket::{self, Piece};
 use crate::error::VerbsError;
+use crate::packing::Way;
 use crate::queue_pair::TRANSFER_MAX;
 
 /// Most reads of a list that are under way: their requests (1 KiB) always fit in the socket, so that the responder, which may
 /// be waiting for us to take its responses, can never keep us from sending them.
 pub(super) const WINDOW: usize = 64;
+
+/// Most writes that go out by one call.
+pub(super) const WRITES: usize = 32;
 
 impl TcpQueuePair {
     pub(super) fn check(&self, what: &'static str, offset: u64, len: usize) -> Result<(), VerbsError> {
@@ -127,6 +131,35 @@ impl TcpQueuePair {
     pub(super) fn malformed(&self) -> VerbsError {
         let _ = self.data.shutdown(Shutdown::Both);
         VerbsError::protocol(&self.peer, "it sent compressed data that makes no sense")
+    }
+
+    /// Posts at most [`WRITES`] writes whose data goes as it is, by one call: the kernel makes large segments of them, where a call for each makes
+    /// a segment for each packet.
+    pub(super) fn post_together(&mut self, writes: &[(u64, &[u8])]) -> Result<(), VerbsError> {
+        let mut requests = [Request::fence(); WRITES];
+        for (request, (offset, data)) in requests.iter_mut().zip(writes) {
+            self.check("a write", *offset, data.len())?;
+            self.ahead.spoil(*offset, data.len());
+            *request = Request::write(*offset, data.len(), false);
+        }
+        let mut pieces = [const { Piece::empty() }; 2 * WRITES];
+        for ((pair, request), (_, data)) in pieces.chunks_exact_mut(2).zip(&requests).zip(writes) {
+            pair[0] = Piece::to_send(request.as_bytes());
+            pair[1] = Piece::to_send(data);
+        }
+        self.post_flagged("a list of writes", &mut pieces[..2 * writes.len()], self.ahead.len(), true)?;
+        writes.iter().for_each(|(_, data)| self.posted(data));
+        Ok(())
+    }
+
+    /// A write is on its way.
+    pub(super) fn posted(&mut self, data: &[u8]) {
+        if let Some(packs) = &mut self.packs {
+            packs.look(Way::Write, &self.data, data);
+        }
+        self.counters.writes += 1;
+        self.counters.bytes_sent += data.len() as u64;
+        self.unflushed = true;
     }
 
     /// Posts the requests for `reads`, at most [`WINDOW`] of them.
