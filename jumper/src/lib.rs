@@ -14,7 +14,7 @@
 //! | [`process`] | execve and fork |
 //! | [`proc_view`] | what the program finds of itself in /proc |
 //! | [`jump`] | moving execution |
-//! | [`spare`], [`governor`], [`keepers`] | what the machine can spare, the budget that follows it, and the threads beside the program |
+//! | [`spare`], [`governor`], `keepers` | what the machine can spare, the budget that follows it, and the threads beside the program |
 //! | [`cluster`] | peers: hosts file, daemon, links |
 //! | [`compress`] | which rule links compress pages by |
 //! | [`record`] | `--record`: the trace of a run |

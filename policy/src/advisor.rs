@@ -13,13 +13,16 @@ pub enum Advisor {
 }
 
 impl Advisor {
-    /// The program is about to pull `page` from `from`: where execution had better go instead.
-    pub fn advise(&mut self, view: &View, from: u8, page: u64) -> Option<u8> {
+    /// The program is about to pull `page` from `from`: where execution had better go instead. A fixed rule wants the view only when it
+    /// would go.
+    pub fn advise(&mut self, view: impl FnOnce() -> View, from: u8, page: u64) -> Option<u8> {
         match self {
             Self::Fixed(threshold) => {
-                threshold.on_pull(from).filter(|target| view.executes >> target & 1 == 1 && *target != view.me)
+                let target = threshold.on_pull(from)?;
+                let view = view();
+                (view.executes >> target & 1 == 1 && target != view.me).then_some(target)
             }
-            Self::Adaptive(adaptive) => adaptive.advise(view, from, page),
+            Self::Adaptive(adaptive) => adaptive.advise(&view(), from, page),
         }
     }
 

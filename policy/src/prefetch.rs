@@ -2,8 +2,8 @@
 //!
 //! | what it shows | module |
 //! |---|---|
-//! | it goes through memory at one distance | [`strides`]: the trend of each *stream* of faults |
-//! | it goes where it went before, in any order | [`trail`]: pages of the [`history`] that came after this one last time |
+//! | it goes through memory at one distance | `strides`: the trend of each *stream* of faults |
+//! | it goes where it went before, in any order | `trail`: pages of the `history` that came after this one last time |
 //!
 //! Both are learned for each thread, and bring a *window* of pages. Pages that are mapped cannot be seen being used (user space has no accessed
 //! bit), but the page after the window is not mapped and traps: a fault exactly there says that the window was used. It doubles

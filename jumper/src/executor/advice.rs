@@ -1,6 +1,7 @@
 //! What the policy of jumps is told, and asked.
 
 use eos_pager::page::PageNumber;
+use eos_pager::pager::Pager;
 use eos_policy::NODES;
 use eos_policy::adaptive::{Luggage, Totals, View};
 use eos_policy::advisor::Advisor;
@@ -16,9 +17,10 @@ const ROOM_UNKNOWN: u64 = 1 << 36;
 impl Executor {
     /// Where to jump instead of pulling `page` from `from`, if anywhere.
     pub(super) fn advise(&mut self, from: NodeId, page: PageNumber, may_leave: bool) -> Option<NodeId> {
-        let view = self.view();
-        let asked_back = |node: &u8| self.pager.nodes[usize::from(*node)].owed > 0;
-        let target = self.advisor.advise(&view, from.0, page.0).filter(|node| may_leave && !asked_back(node));
+        let pager = &self.pager;
+        let asked_back = |node: &u8| pager.nodes[usize::from(*node)].owed > 0;
+        let target = self.advisor.advise(|| view(pager), from.0, page.0);
+        let target = target.filter(|node| may_leave && !asked_back(node));
         self.advised = target.is_some();
         target.map(NodeId)
     }
@@ -64,27 +66,7 @@ impl Executor {
     }
 
     fn view(&self) -> View {
-        let pager = &self.pager;
-        let mut view = View {
-            me: pager.me.0,
-            held: [0; NODES],
-            room: [0; NODES],
-            executes: pager.executing_nodes(),
-            home_budget: pager.nodes[usize::from(NodeId::HOME.0)].limit,
-            now_ns: now_ns().unsigned_abs(),
-        };
-        for (index, book) in pager.nodes.iter().enumerate() {
-            let node = NodeId(index as u8);
-            view.held[index] = pager.held(node);
-            view.room[index] = pager.room(node);
-            if book.owed > 0 {
-                // Execution does not go where memory is wanted back.
-                (view.room[index], view.executes) = (0, view.executes & !(1 << index));
-            } else if node != NodeId::HOME && !book.exhausted {
-                view.room[index] += ROOM_UNKNOWN;
-            }
-        }
-        view
+        view(&self.pager)
     }
 
     fn totals(&self) -> Totals {
@@ -96,4 +78,28 @@ impl Executor {
             pushes: counters.pushes,
         }
     }
+}
+
+/// What this node knows of all of them.
+fn view(pager: &Pager) -> View {
+    let mut view = View {
+        me: pager.me.0,
+        held: [0; NODES],
+        room: [0; NODES],
+        executes: pager.executing_nodes(),
+        home_budget: pager.nodes[usize::from(NodeId::HOME.0)].limit,
+        now_ns: now_ns().unsigned_abs(),
+    };
+    for (index, book) in pager.nodes.iter().enumerate() {
+        let node = NodeId(index as u8);
+        view.held[index] = pager.held(node);
+        view.room[index] = pager.room(node);
+        if book.owed > 0 {
+            // Execution does not go where memory is wanted back.
+            (view.room[index], view.executes) = (0, view.executes & !(1 << index));
+        } else if node != NodeId::HOME && !book.exhausted {
+            view.room[index] += ROOM_UNKNOWN;
+        }
+    }
+    view
 }

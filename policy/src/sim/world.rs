@@ -171,7 +171,7 @@ impl World<'_> {
             Some(place) if place.node == self.view.me => self.touch_here(page, place),
             Some(place) => {
                 let address = self.accesses.addresses[page as usize];
-                if let Some(target) = advisors[self.me()].advise(&self.view, place.node, address) {
+                if let Some(target) = advisors[self.me()].advise(|| self.view, place.node, address) {
                     self.jump(target, advisors);
                     return self.touch_once_more(page);
                 }
