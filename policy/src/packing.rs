@@ -10,8 +10,9 @@
 const TRIALS: usize = 8;
 /// Fewest trials that a decision is made of.
 const TRIALS_MIN: u64 = 4;
-/// Looks at the link that its price is the median of.
-const LOOKS: usize = 5;
+/// Looks at the link, of which the one that found it fastest tells its price: short batches of pages seldom fill a fast link, and nothing
+/// makes a slow one look fast.
+const LOOKS: usize = 16;
 /// Bytes between two looks: at first, and when all trials are of this link.
 const BYTES_FIRST: u64 = 16 * 4096;
 const BYTES_LATER: u64 = 64 * 4096;
@@ -82,7 +83,7 @@ impl Packing {
             self.looks.push(1e9 / rate as f64);
             [Way::Read, Way::Write].into_iter().for_each(|way| self.decide(way));
         }
-        let Some(ns_per_byte) = self.looks.median(|ns| ns) else {
+        let Some(ns_per_byte) = self.looks.least() else {
             return false;
         };
         let way = &self.ways[way as usize];
@@ -103,7 +104,7 @@ impl Packing {
     }
 
     fn decide(&mut self, way: Way) {
-        let Some(ns_per_byte) = self.looks.median(|ns| ns) else { return };
+        let Some(ns_per_byte) = self.looks.least() else { return };
         let way = &mut self.ways[way as usize];
         let Some(cost) = way.cost_per_byte().filter(|_| way.trials.count >= TRIALS_MIN) else { return };
         let bytes = |of: fn(&Trial) -> usize| way.trials.iter().map(of).sum::<usize>() as f64;
@@ -144,6 +145,13 @@ impl<T: Copy, const N: usize> Recent<T, N> {
 
     fn iter(&self) -> impl Iterator<Item = &T> {
         self.last.iter().take(self.count.min(N as u64) as usize)
+    }
+
+    fn least(&self) -> Option<T>
+    where
+        T: PartialOrd,
+    {
+        self.iter().copied().reduce(|one, other| if other < one { other } else { one })
     }
 
     fn median(&self, of: impl Fn(T) -> f64) -> Option<f64> {
