@@ -141,7 +141,6 @@ impl Pager {
         let mut window = std::mem::take(&mut self.ahead.window);
         let share = self.here().limit / BUDGET_SHARE;
         let now = u64::from(advice.now).min(share).min(self.ahead.most);
-        self.load_entries(advice.way, now);
         let (steps, way) = self.collect(advice.way, now, (span, node), |page, slot| {
             // A trail may pass a page twice.
             if !window.iter().any(|wanted| wanted.page == page) {
@@ -162,20 +161,6 @@ impl Pager {
         }
         self.ahead.window = window;
         Ok(())
-    }
-
-    /// Entries of pages in any order are in no cache, and are wanted one after the other in a moment.
-    fn load_entries(&self, mut way: Way, count: u64) {
-        if !matches!(way, Way::Trail { .. }) {
-            return;
-        }
-        for _ in 0..count {
-            let Some((page, after)) = self.ahead.prefetcher.step(way) else {
-                return;
-            };
-            self.table.prefetch(PageRange::single(PageNumber(page)));
-            way = after;
-        }
     }
 
     /// Asks the node for the next pages of the way, so that they are here when the program wants them.

@@ -93,13 +93,6 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether the case was ended at the limit in any round.
-    #[must_use]
-    pub fn was_too_slow(&self, case: &Case) -> bool {
-        let rounds = self.outcomes.get(case);
-        rounds.is_some_and(|rounds| rounds.values().any(|outcome| matches!(outcome, Outcome::TooSlow { .. })))
-    }
-
     /// Whether the case has been measured in that round. One that was too slow once is not tried again.
     #[must_use]
     pub fn has(&self, case: &Case, round: u32) -> bool {
